@@ -1,0 +1,5 @@
+"""`python -m zxo` is `zxo`."""
+
+from zxo.cli import main
+
+main()

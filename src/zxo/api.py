@@ -1,0 +1,123 @@
+"""The API process: the application, its health, and the server that runs it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi_offline import FastAPIOffline
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.server import Server
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from zxo import __version__, registry, settings
+from zxo.context import Context, open_context
+from zxo.kit import failures, logging, metrics, openapi
+from zxo.kit.clock import Clock
+from zxo.kit.edge import Edge
+from zxo.kit.web import json_response
+from zxo.settings import Settings
+
+STARTED = time.monotonic()
+GRACE_SECONDS = 30
+READY_SECONDS = 2.0
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """The application. It connects when it starts (ASGI lifespan), not when it is made."""
+    clock = clock or Clock(settings.clock)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_context(settings, role="api", clock=clock) as context:
+            app.state.context = context
+            yield
+
+    app: FastAPI = FastAPIOffline(
+        title="ZXO 戒烟打卡",
+        version=__version__,
+        description="每天打卡，看见自己的进步。",
+        lifespan=lifespan,
+        docs_url="/docs",
+        redoc_url=None,
+        static_url="/docs/static",
+        redirect_slashes=False,
+    )
+    app.state.clock = clock
+    for module in settings.modules or registry.ROUTERS:
+        app.include_router(registry.ROUTERS[module])
+    _add_operations(app, settings)
+    failures.install(app, clock)
+    openapi.install(app)
+    return app
+
+
+def wrap(app: FastAPI, settings: Settings) -> ASGIApp:
+    """The application behind its outermost layer."""
+    return Edge(app, app.state.clock, settings.max_body)
+
+
+def _add_operations(app: FastAPI, settings: Settings) -> None:
+    """What a load balancer and Prometheus ask; outside /v1 and the envelope."""
+
+    @app.get("/health", include_in_schema=False)
+    async def health() -> Response:
+        uptime = round(time.monotonic() - STARTED, 3)
+        timestamp = app.state.clock.timestamp_ms()
+        return json_response({"status": "ok", "timestamp": timestamp, "uptime": uptime})
+
+    @app.get("/ready", include_in_schema=False)
+    async def ready(request: Request) -> Response:
+        checks = await _checks(request.app.state.context)
+        # Valkey holds only what can be rebuilt: without it the service is slower, not down.
+        up = checks["database"] == "ok"
+        body = {"status": "ready" if up else "not ready", "checks": checks}
+        return json_response(body, 200 if up else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def prometheus() -> Response:
+        return Response(metrics.render(settings.metrics_dir), media_type=metrics.CONTENT_TYPE)
+
+
+async def _checks(ctx: Context) -> dict[str, str]:
+    async def check(question: object) -> str:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await question  # type: ignore[misc]
+        except Exception as error:
+            return f"failed: {type(error).__name__}"
+        return "ok"
+
+    database, valkey = await asyncio.gather(
+        check(ctx.db.fetchval("SELECT 1")), check(ctx.valkey.ping())
+    )
+    return {"database": database, "valkey": valkey}
+
+
+def from_environment() -> ASGIApp:
+    """What each server process loads."""
+    configured = settings.load()
+    logging.configure(configured.log_level, role="api")
+    return wrap(create_app(configured), configured)
+
+
+def serve(configured: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; requests that have begun are finished first (30 s)."""
+    Server(
+        "zxo.api:from_environment",
+        factory=True,
+        address=configured.host,
+        port=configured.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        loop=Loops.uvloop,
+        workers=configured.workers,
+        websockets=False,
+        backlog=2048,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=GRACE_SECONDS,
+        log_enabled=False,
+    ).serve()

@@ -1,0 +1,141 @@
+"""The commands. Each takes its settings from the environment; options win over it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from zxo import __version__, api, doctor, migrations, registry, seed, settings, supervisor, worker
+from zxo.embedded import EmbeddedError
+from zxo.kit import lifeline
+from zxo.settings import Settings, SettingsError
+from zxo.supervisor import StartError
+
+app = typer.Typer(
+    name="zxo",
+    help="ZXO helps people stop smoking: a daily check-in app.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+screen = Console(stderr=True, highlight=False)
+
+Port = Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Workers = Annotated[int | None, typer.Option(help="API processes.", min=1, max=64)]
+DataDir = Annotated[Path | None, typer.Option(help="Where the embedded services keep their data.")]
+Modules = Annotated[
+    str | None, typer.Option(help=f"Only these, comma-separated: {', '.join(registry.ROUTERS)}.")
+]
+Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
+
+
+def say(line: str) -> None:
+    """One line of progress for the person at the terminal."""
+    screen.print(f"[bold cyan]zxo[/] {line}", soft_wrap=True)
+
+
+def _load(**options: object) -> Settings:
+    """The settings, with those options that were given."""
+    configured = settings.load(**{k: str(v) for k, v in options.items() if v is not None})
+    unknown = set(configured.modules) - set(registry.ROUTERS)
+    if unknown:
+        raise SettingsError(f"no such module: {', '.join(sorted(unknown))}")
+    return configured
+
+
+@app.command()
+def up(
+    port: Port = None, host: Host = None, data_dir: DataDir = None, workers: Workers = None
+) -> None:
+    """Run everything on this machine: embedded services, migrations, API and worker."""
+    supervisor.up(_load(PORT=port, HOST=host, ZXO_DATA_DIR=data_dir, ZXO_WORKERS=workers), say)
+
+
+@app.command("api")
+def run_api(
+    port: Port = None,
+    host: Host = None,
+    workers: Workers = None,
+    modules: Modules = None,
+    supervised: Supervised = False,
+) -> None:
+    """Run the API alone."""
+    configured = _load(PORT=port, HOST=host, ZXO_WORKERS=workers, ZXO_MODULES=modules)
+    if supervised:
+        lifeline.follow_parent()
+    else:
+        supervisor.check_port(configured)
+    with supervisor.backed(configured, say) as running:
+        api.serve(supervisor.with_secret(running))
+
+
+@app.command("worker")
+def run_worker(modules: Modules = None, supervised: Supervised = False) -> None:
+    """Run the worker alone: outbox, jobs and schedule."""
+    if supervised:
+        lifeline.follow_parent()
+    with supervisor.backed(_load(ZXO_MODULES=modules), say) as running:
+        worker.serve(supervisor.with_secret(running))
+
+
+@app.command()
+def migrate(
+    revision: Annotated[str, typer.Argument(help="Where to go; `base` is empty.")] = "head",
+    down: Annotated[bool, typer.Option("--down", help="Go back to the revision.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Bring the database's schema up (or, with --down, back) to a revision."""
+    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as running:
+        move = migrations.downgrade if down else migrations.upgrade
+        move(running.database.dsn(), revision)
+    say(f"The schema is at {revision if down else migrations.head()}.")
+
+
+@app.command("seed")
+def run_seed(
+    users: Annotated[int, typer.Option(help="How many users.", min=1, max=5_000_000)],
+    tokens: Annotated[
+        Path | None, typer.Option(help="Write one valid token a user, one a line.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Fill an empty database with synthetic users and their history; never in production."""
+    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as running:
+        seed.run(supervisor.with_secret(running), users, tokens, screen)
+
+
+@app.command("doctor")
+def run_doctor(data_dir: DataDir = None) -> None:
+    """Check that everything ZXO needs is there and answers."""
+    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as running:
+        healthy = doctor.run(running, screen)
+    raise typer.Exit(0 if healthy else 1)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Options before the command."""
+    if show:
+        typer.echo(f"zxo {__version__}")
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Run a command; what goes wrong is said in one line."""
+    try:
+        app()
+    except (StartError, EmbeddedError, SettingsError, seed.SeedError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    sys.exit(0)
+
+
+def _fail(line: str) -> NoReturn:
+    screen.print(f"[bold red]zxo[/] {line}", soft_wrap=True)
+    sys.exit(1)

@@ -1,0 +1,118 @@
+"""What a use case needs from the outside, in one frozen object; made once a process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from zxo.clients.wechat import Wechat
+from zxo.kit.cache import Caches
+from zxo.kit.clock import Clock
+from zxo.kit.crypto import Sealer
+from zxo.kit.db import Database
+from zxo.kit.live import Bus
+from zxo.kit.polled import PolledSet
+from zxo.kit.security import TokenRing, eddsa_key, hmac_key
+from zxo.settings import Settings
+
+# Expired rows are not needed: an expired token is refused by its own date.
+ENDED_SESSIONS = """
+SELECT session_id::text FROM ended_sessions
+WHERE $1::float8 IS NULL OR recorded_at > clock_timestamp() - make_interval(secs => $1)
+"""
+
+
+@dataclass(frozen=True)
+class Context:
+    settings: Settings
+    clock: Clock
+    db: Database
+    valkey: redis.Redis
+    bus: Bus
+    caches: Caches
+    tokens: TokenRing
+    sealer: Sealer
+    ended_sessions: PolledSet
+    wechat: Wechat
+
+
+def token_ring(settings: Settings) -> TokenRing:
+    """The ring of `settings`. Raises ValueError on a key that cannot be read."""
+    tokens = settings.tokens
+    make = eddsa_key if tokens.algorithm == "EdDSA" else hmac_key
+    return TokenRing(
+        [make(secret) for secret in _secrets(settings)], tokens.issuer, tokens.audience
+    )
+
+
+def _secrets(settings: Settings) -> list[str]:
+    tokens = settings.tokens
+    return [secret.get_secret_value() for secret in (tokens.secret, *tokens.previous_secrets)]
+
+
+def connect_valkey(settings: Settings) -> redis.Redis:
+    """A client that gives up quickly: whatever Valkey serves can be had from PostgreSQL."""
+    return redis.Redis.from_url(
+        settings.valkey.dsn(),
+        protocol=settings.valkey.protocol,
+        socket_timeout=1.0,
+        socket_connect_timeout=1.0,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+@asynccontextmanager
+async def open_context(
+    settings: Settings, *, role: str, clock: Clock | None = None
+) -> AsyncIterator[Context]:
+    """Connect to everything; nothing has to be up yet. Background tasks run until the end."""
+    async with AsyncExitStack() as stack:
+        database = await Database.connect(
+            settings.database.dsn(),
+            replica_url=settings.database.replica_url.get_secret_value(),
+            max_size=settings.database.pool_size,
+            statement_timeout=settings.database.statement_timeout.total_seconds(),
+            statement_cache_size=settings.database.statement_cache_size,
+            application_name=f"zxo-{role}",
+        )
+        stack.push_async_callback(database.close)
+        valkey = connect_valkey(settings)
+        stack.push_async_callback(valkey.aclose)
+        wechat = _wechat(settings)
+        stack.push_async_callback(wechat.close)
+        bus = Bus(valkey)
+        ended_sessions = PolledSet(database, ENDED_SESSIONS)
+        await stack.enter_async_context(_running(bus.run(), ended_sessions.run()))
+        yield Context(
+            settings=settings,
+            clock=clock or Clock(settings.clock),
+            db=database,
+            valkey=valkey,
+            bus=bus,
+            caches=Caches(bus),
+            tokens=token_ring(settings),
+            sealer=Sealer(_secrets(settings), "idempotency"),
+            ended_sessions=ended_sessions,
+            wechat=wechat,
+        )
+
+
+def _wechat(settings: Settings) -> Wechat:
+    secret = settings.wechat.app_secret.get_secret_value()
+    return Wechat(settings.wechat.app_id, secret, settings.wechat.base_url)
+
+
+@asynccontextmanager
+async def _running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(part) for part in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

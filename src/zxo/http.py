@@ -1,0 +1,106 @@
+"""What every module's routes may ask for: the context, who is calling, and a router."""
+
+import hashlib
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from zxo.context import Context
+from zxo.kit import idempotency
+from zxo.kit.errors import Unauthorized
+from zxo.kit.failures import as_app_error, respond
+from zxo.kit.security import SessionEnded, TokenExpired
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who is calling, as the token proves."""
+
+    user_id: int
+    session_id: str
+
+
+async def get_context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def bearer_token(request: Request) -> str:
+    """The token of the Authorization header. Raises Unauthorized where there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized
+    return token.strip()
+
+
+async def current_user(request: Request) -> Caller:
+    """Raises an Unauthorized, or Unavailable where it cannot be told which sessions have ended.
+
+    No query: signatures are remembered, and ended sessions are known to within a second.
+    """
+    ctx: Context = request.app.state.context
+    claims = ctx.tokens.verify(bearer_token(request))
+    if claims["exp"] <= ctx.clock.now().timestamp():
+        raise TokenExpired
+    await ctx.ended_sessions.fresh()
+    session_id = claims["sid"]
+    if session_id in ctx.ended_sessions:
+        raise SessionEnded
+    return Caller(claims["userId"], session_id)
+
+
+Ctx = Annotated[Context, Depends(get_context)]
+CurrentUser = Annotated[Caller, Depends(current_user)]
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class IdempotentRoute(APIRoute):
+    """A route whose POSTs honour Idempotency-Key."""
+
+    def get_route_handler(self) -> Handler:
+        handler = super().get_route_handler()
+        if "POST" not in (self.methods or set()):
+            return handler
+
+        async def handle(request: Request) -> Response:
+            key = request.headers.get("idempotency-key")
+            if key is None:
+                return await handler(request)
+            return await _answer_once(request, key, handler)
+
+        return handle
+
+
+async def _answer_once(request: Request, key: str, handler: Handler) -> Response:
+    ctx: Context = request.app.state.context
+    body: bytes = request.scope.get("body", b"")
+    scope = await _scope(request, body)
+    attempt = idempotency.attempt(scope, key, request.method, request.url.path, body)
+
+    async def run() -> Response:
+        try:
+            return await handler(request)
+        except Exception as error:
+            if as_app_error(error).status >= 500:
+                raise
+            return respond(request, error, ctx.clock)  # a refusal is an answer too
+
+    return await idempotency.answer_once(ctx.db, ctx.sealer, attempt, run)
+
+
+async def _scope(request: Request, body: bytes) -> str:
+    """Whose key it is: the user's; before there is one, that of exactly this request."""
+    try:
+        return f"user:{(await current_user(request)).user_id}"
+    except Unauthorized:
+        credentials = request.headers.get("authorization", "").encode()
+        return f"request:{hashlib.sha256(credentials + b'|' + body).hexdigest()}"
+
+
+def router(tag: str) -> APIRouter:
+    """A router for one module under /v1."""
+    return APIRouter(prefix="/v1", tags=[tag], route_class=IdempotentRoute)

@@ -1,0 +1,1 @@
+"""What every module builds on: no business word appears in this folder."""

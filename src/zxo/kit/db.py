@@ -1,0 +1,116 @@
+"""PostgreSQL: the pools, transactions, and which failures mean that the database is away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+Connection = asyncpg.pool.PoolConnectionProxy | asyncpg.Connection
+
+# "The database is away, come back", as opposed to "the program is wrong".
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,  # too many connections, disk full, out of memory
+    asyncpg.OperatorInterventionError,  # shutdown, statement time-out
+    asyncpg.ReadOnlySQLTransactionError,  # a fail-over left us on the old primary
+    asyncpg.LockNotAvailableError,
+    asyncpg.InterfaceError,  # the connection was closed under us
+)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether `error` says that PostgreSQL cannot serve now (a 503, worth a retry)."""
+    # DataError is an InterfaceError too, but it means that we passed a wrong value.
+    return isinstance(error, _AWAY) and not isinstance(error, asyncpg.exceptions.DataError)
+
+
+async def _keep(_: asyncpg.Connection) -> None:
+    """Nothing to reset: pooled connections carry no session state, and a reset is a round trip."""
+
+
+class Database:
+    """The primary and, where one is configured, a replica for reads that may lag."""
+
+    def __init__(self, primary: asyncpg.Pool, replica: asyncpg.Pool | None = None) -> None:
+        self.primary = primary
+        self.replica = replica or primary
+
+    @classmethod
+    async def connect(cls, url: str, *, replica_url: str = "", **options: Any) -> "Database":
+        """Open the pools without waiting for the server: it may come up after us."""
+        primary = await open_pool(url, **options)
+        replica = await open_pool(replica_url, **options) if replica_url else None
+        return cls(primary, replica)
+
+    async def close(self) -> None:
+        for pool in {self.primary, self.replica}:
+            try:
+                await asyncio.wait_for(pool.close(), timeout=5)
+            except TimeoutError:
+                pool.terminate()
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        return await self.primary.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
+        return await self.primary.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        return await self.primary.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> str:
+        return await self.primary.execute(sql, *args)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection to the primary; each statement is a transaction of its own."""
+        async with self.primary.acquire() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One use case, one transaction: committed when the block ends, rolled back on any error.
+
+        Nothing remote (WeChat, a model, storage) may be awaited inside.
+        """
+        async with self.primary.acquire() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Connection]:
+        """A connection for what may lag: statistics, exports, board fallback. Never own state."""
+        async with self.replica.acquire() as connection:
+            yield connection
+
+
+async def open_pool(
+    url: str,
+    *,
+    max_size: int = 10,
+    statement_timeout: float = 5.0,
+    statement_cache_size: int = 1024,
+    application_name: str = "zxo",
+) -> asyncpg.Pool:
+    """A pool that connects when first asked. Times are seconds."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=max_size,
+        reset=_keep,
+        timeout=3,
+        command_timeout=statement_timeout + 1,
+        max_inactive_connection_lifetime=300,
+        statement_cache_size=statement_cache_size,
+        server_settings={
+            "application_name": application_name,
+            "timezone": "UTC",
+            "statement_timeout": str(int(statement_timeout * 1000)),
+            "idle_in_transaction_session_timeout": "30000",
+        },
+    )

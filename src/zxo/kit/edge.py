@@ -1,0 +1,150 @@
+"""The outermost layer: request ids, size and form of the body, metrics, and the last resort."""
+
+import re
+import time
+from urllib.parse import unquote_to_bytes
+from uuid import uuid4
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog import get_logger
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from zxo.kit import metrics
+from zxo.kit.clock import Clock
+from zxo.kit.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from zxo.kit.failures import respond
+
+log = get_logger(__name__)
+
+SLOW_MS = 1000
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_METHODS = _METHODS_WITH_BODY | {"GET", "HEAD", "OPTIONS"}
+
+
+class ClientGone(Exception):
+    """The client hung up in the middle of its body: there is nobody to answer."""
+
+
+class Edge:
+    """Wraps the application; plain ASGI, because every request pays for it."""
+
+    def __init__(self, app: ASGIApp, clock: Clock, max_body: int) -> None:
+        self._app = app
+        self._clock = clock
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        request_id = _request_id(scope)
+        scope["request_id"] = request_id
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        status, complete = 0, False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status, complete
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append((b"x-request-id", request_id.encode()))
+            else:
+                complete = not message.get("more_body", False)
+            await send(message)
+
+        try:
+            receive = await self._checked_body(scope, receive)
+            await self._app(scope, receive, send_with_id)
+        except ClientGone:
+            status = 499
+        except Exception as error:
+            # The framework answers an unforeseen error, and raises it all the same.
+            if status and not complete:
+                raise  # the answer has begun: it can only be cut off
+            if not status:
+                answer = respond(Request(scope), error, self._clock)
+                await answer(scope, receive, send_with_id)
+        finally:
+            _account(scope, status, (time.perf_counter() - began) * 1000)
+
+    async def _checked_body(self, scope: Scope, receive: Receive) -> Receive:
+        """Refuse what no route should see. The body is read whole: it is small by then."""
+        _check_target(scope)
+        if scope["method"] not in _METHODS_WITH_BODY:
+            return receive
+        headers = dict(scope["headers"])
+        if int(headers.get(b"content-length", b"0")) > self._max_body:
+            raise PayloadTooLarge(f"the body may have {self._max_body} bytes")
+        body = await self._read(receive)
+        if body and not _is_json(headers.get(b"content-type", b"")):
+            raise UnsupportedMediaType
+        scope["body"] = body
+        return _replayed(body, receive)
+
+    async def _read(self, receive: Receive) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._max_body:
+                raise PayloadTooLarge(f"the body may have {self._max_body} bytes")
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A receive channel that gives the body once, then what the server says."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text = value.decode("latin-1")
+            if _REQUEST_ID.fullmatch(text):
+                return str(text)
+    return uuid4().hex
+
+
+def _check_target(scope: Scope) -> None:
+    """Paths and queries are UTF-8 without NUL, as every other text that comes in."""
+    for raw in (scope.get("raw_path") or scope["path"].encode(), scope["query_string"]):
+        if b"%" not in raw and b"\x00" not in raw:
+            continue
+        try:
+            text = unquote_to_bytes(raw).decode()
+        except UnicodeDecodeError:
+            raise BadRequest("the address is not valid UTF-8") from None
+        if "\x00" in text:
+            raise BadRequest("the address contains NUL")
+
+
+def _is_json(content_type: bytes) -> bool:
+    media_type = content_type.split(b";")[0].strip().lower()
+    return media_type == b"application/json"
+
+
+def _account(scope: Scope, status: int, milliseconds: float) -> None:
+    route = scope.get("route")
+    template = getattr(route, "path", "unmatched")
+    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+    metrics.observe_request(method, template, status or 500, milliseconds)
+    write = log.info if milliseconds > SLOW_MS or status >= 400 else log.debug
+    write("request", method=method, route=template, status=status, ms=round(milliseconds, 1))

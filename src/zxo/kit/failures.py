@@ -1,0 +1,140 @@
+"""Every failure leaves in the one envelope: the handler that turns errors into answers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from structlog import get_logger
+
+from zxo.kit import errors
+from zxo.kit.clock import Clock
+from zxo.kit.db import is_away
+from zxo.kit.errors import AppError
+from zxo.kit.web import Failure, Problem, json_response
+
+log = get_logger(__name__)
+
+PROBLEM = "application/problem+json"
+
+_BY_STATUS: dict[int, type[AppError]] = {
+    cls.status: cls
+    for cls in (
+        errors.BadRequest,
+        errors.Unauthorized,
+        errors.Forbidden,
+        errors.NotFound,
+        errors.MethodNotAllowed,
+        errors.PayloadTooLarge,
+        errors.UnsupportedMediaType,
+        errors.TooManyRequests,
+    )
+}
+
+
+class InvalidFields(errors.BadRequest):
+    """The request does not have the required form."""
+
+    code = "invalid_request"
+
+
+def as_app_error(error: Exception) -> AppError:
+    """What the caller is told about `error`; anything unforeseen is a plain 500."""
+    if isinstance(error, AppError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _invalid_fields(error.errors())
+    if isinstance(error, HTTPException):
+        return _from_http(error)
+    if is_away(error):
+        return errors.Unavailable("the database does not answer")
+    return AppError("an unforeseen error, see the log under this request id")
+
+
+def failure_response(
+    error: AppError, *, clock: Clock, request_id: str, path: str, accept: str
+) -> Response:
+    """The envelope, or RFC 9457 where the client asked for it."""
+    if PROBLEM in accept:
+        problem = Problem(
+            type="about:blank",
+            title=error.message,
+            status=error.status,
+            detail=error.detail,
+            instance=path,
+            error_code=error.code,
+            request_id=request_id,
+            data=error.data,
+        )
+        return json_response(problem, error.status, PROBLEM, error.headers)
+    failure = Failure(
+        code=error.status,
+        message=error.message,
+        error=error.detail,
+        error_code=error.code,
+        request_id=request_id,
+        timestamp=clock.timestamp_ms(),
+        data=error.data,
+    )
+    return json_response(failure, error.status, headers=error.headers)
+
+
+def respond(request: Request, error: Exception, clock: Clock) -> Response:
+    """The answer to `request` for `error`, logged where an operator should see it."""
+    told = as_app_error(error)
+    if told.status >= 500:
+        _log(error, told)
+    return failure_response(
+        told,
+        clock=clock,
+        request_id=request.scope.get("request_id", ""),
+        path=request.scope["path"],
+        accept=request.headers.get("accept", ""),
+    )
+
+
+def install(app: FastAPI, clock: Clock) -> None:
+    """Answer every error that a route raises."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return respond(request, error, clock)
+
+    for kind in (AppError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, handle)
+
+
+def _log(error: Exception, told: AppError) -> None:
+    if told.status == 503:
+        log.warning("unavailable", detail=told.detail, reason=type(error).__name__)
+    else:
+        log.error("unforeseen_error", exc_info=error)
+
+
+def _from_http(error: HTTPException) -> AppError:
+    kind = _BY_STATUS.get(error.status_code, errors.BadRequest)
+    told = kind(str(error.detail))
+    told.headers.update(error.headers or {})
+    return told
+
+
+def _invalid_fields(found: Sequence[Any]) -> InvalidFields:
+    """Field paths and reasons. Never the rejected value: it may be somebody's secret."""
+    fields = [{"field": _path(item["loc"]), "reason": _reason(item)} for item in found]
+    detail = "; ".join(f"{item['field']}: {item['reason']}" for item in fields)
+    return InvalidFields(detail, data={"fields": fields})
+
+
+def _path(location: Sequence[str | int]) -> str:
+    if location[0] == "body" and len(location) > 1 and isinstance(location[-1], str):
+        return ".".join(str(part) for part in location[1:])
+    return str(location[0]) if location[0] == "body" else ".".join(map(str, location[1:]))
+
+
+def _reason(item: dict[str, Any]) -> str:
+    if item["type"] == "json_invalid":
+        return "not valid JSON"
+    if item["type"] == "extra_forbidden":
+        return "unknown field"
+    return str(item["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,126 @@
+"""Jobs and cron on PostgreSQL (PgQueuer): retried with back-off, parked after five failures.
+
+A job is known by its name and takes a payload of bytes. Scheduled work is enqueued as a job of the
+same name, so that it is retried and parked like any other, and runs once however many workers wait.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import asyncpg
+from croniter import croniter
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.core.applications import PgQueuer
+from pgqueuer.core.executors import (
+    AbstractEntrypointExecutor,
+    DatabaseRetryEntrypointExecutor,
+    EntrypointExecutorParameters,
+    ScheduleExecutor,
+)
+from pgqueuer.domain.models import Job, Schedule
+from pgqueuer.domain.types import QueueExecutionMode
+from structlog import get_logger
+
+from zxo.kit.clock import Clock
+from zxo.kit.db import Connection, Database
+from zxo.kit.zones import zone
+
+log = get_logger(__name__)
+
+Run = Callable[[bytes], Awaitable[None]]
+
+RUNS_BEFORE_PARKED = 5
+HEARTBEAT = timedelta(seconds=5)  # a job whose worker was killed is picked up again after this
+SCHEDULE_ZONE = "Asia/Shanghai"
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """Run the job called `name` at `cron` (five fields, Shanghai time)."""
+
+    cron: str
+    name: str
+
+
+class _InShanghai(ScheduleExecutor):
+    def get_next(self) -> datetime:
+        start = Clock().now().astimezone(zone(SCHEDULE_ZONE))
+        following: datetime = croniter(self.parameters.expression, start).get_next(datetime)
+        return following
+
+
+def _retrying(parameters: EntrypointExecutorParameters) -> AbstractEntrypointExecutor:
+    # The library counts attempts from 0 and gives up once the count reaches max_attempts.
+    return DatabaseRetryEntrypointExecutor(parameters, max_attempts=RUNS_BEFORE_PARKED - 1)
+
+
+async def enqueue_each(connection: Connection, jobs: Sequence[tuple[str, bytes]]) -> None:
+    """Enqueue (name, payload) pairs in the transaction that `connection` is in."""
+    if not jobs:
+        return
+    names, payloads = [name for name, _ in jobs], [payload for _, payload in jobs]
+    queries = Queries(AsyncpgDriver(connection))  # type: ignore[arg-type]  # a pooled one does as well
+    await queries.enqueue(names, list[bytes | None](payloads), [0] * len(jobs))
+
+
+async def enqueue_once(connection: Connection, name: str) -> None:
+    """Enqueue a job without a payload unless one of that name is already waiting or running."""
+    queries = Queries(AsyncpgDriver(connection))  # type: ignore[arg-type]  # a pooled one does as well
+    await queries.enqueue(name, None, dedupe_key=name, on_conflict="skip")
+
+
+def build_queue(
+    pool: asyncpg.Pool, jobs: Mapping[str, Run], schedule: Sequence[Scheduled] = ()
+) -> PgQueuer:
+    """A queue that runs `jobs` and enqueues what `schedule` says when it is due."""
+    queue = PgQueuer.from_asyncpg_pool(pool)
+    for name, run in jobs.items():
+        _register(queue, name, run)
+    for entry in schedule:
+        _register_schedule(queue, pool, entry)
+    return queue
+
+
+def _register(queue: PgQueuer, name: str, run: Run) -> None:
+    async def execute(job: Job) -> None:
+        await run(job.payload or b"")
+
+    queue.entrypoint(name, on_failure="hold", executor_factory=_retrying)(execute)
+
+
+def _register_schedule(queue: PgQueuer, pool: asyncpg.Pool, entry: Scheduled) -> None:
+    async def enqueue(_: Schedule) -> None:
+        async with pool.acquire() as connection:
+            await enqueue_once(connection, entry.name)
+
+    queue.schedule(entry.name, entry.cron, executor_factory=_InShanghai)(enqueue)
+
+
+PRUNE_LOG = "DELETE FROM pgqueuer_log WHERE aggregated AND created < now() - interval '7 days'"
+
+
+async def prune_log(database: Database) -> None:
+    """Forget what ran more than a week ago."""
+    await database.execute(PRUNE_LOG)
+
+
+async def run_to_idle(pool: asyncpg.Pool, jobs: Mapping[str, Run]) -> None:
+    """Run what is due now and return (tests, and commands that must not leave work behind)."""
+    queue = build_queue(pool, jobs)
+    await queue.qm.run(mode=QueueExecutionMode.drain, heartbeat_timeout=HEARTBEAT)
+
+
+async def run_until(queue: PgQueuer, stop: asyncio.Event) -> None:
+    """Run jobs and schedule until `stop`; running jobs are finished first.
+
+    Raises whatever ended the queue (a lost database): the caller starts a new one.
+    """
+    running = asyncio.create_task(queue.run(batch_size=20, heartbeat_timeout=HEARTBEAT))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    queue.shutdown.set()
+    await running

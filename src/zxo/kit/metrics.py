@@ -1,0 +1,39 @@
+"""Prometheus metrics of this process, or of all processes of one server (multiprocess mode)."""
+
+from prometheus_client import REGISTRY as PROCESS_REGISTRY
+from prometheus_client import (
+    CollectorRegistry,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_requests = Histogram(
+    "http_request_duration_ms",
+    "HTTP request duration in milliseconds",
+    ["method", "route", "status_code"],
+    buckets=(1, 2, 5, 10, 25, 50, 100, 200, 500, 1000, 2000, 5000),
+)
+
+# Finding a labelled child costs more than observing it.
+_children: dict[tuple[str, str, int], Histogram] = {}
+
+
+def observe_request(method: str, route: str, status: int, milliseconds: float) -> None:
+    """Count one request. `route` is the template (`/v1/cravings/{id}`), never the path."""
+    key = (method, route, status)
+    child = _children.get(key)
+    if child is None:
+        child = _children[key] = _requests.labels(method, route, str(status))
+    child.observe(milliseconds)
+
+
+def render(folder: str = "") -> bytes:
+    """The metrics in Prometheus' text format; of every process that writes into `folder`."""
+    if not folder:
+        return generate_latest(PROCESS_REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

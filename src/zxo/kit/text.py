@@ -1,0 +1,28 @@
+"""Text as people type it: one normal form in, and nothing that breaks a database or a screen."""
+
+import re
+import unicodedata
+
+# C0 and C1 controls but tab, line feed and carriage return; lone surrogates; NUL.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+# Zero-width marks and bidirectional overrides: invisible, and used to disguise text. The joiner
+# U+200D stays, emoji are made with it.
+_INVISIBLE = re.compile("[\u200b\u200c\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """`text` in NFC without invisible marks. Raises ValueError on control characters."""
+    if _FORBIDDEN.search(text):
+        raise ValueError("contains control characters or broken Unicode")
+    return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
+
+
+def clean_deep(value: object) -> object:
+    """Every string of a JSON value cleaned, keys included; other values as they are."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [clean_deep(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_deep(key): clean_deep(item) for key, item in value.items()}
+    return value

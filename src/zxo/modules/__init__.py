@@ -1,0 +1,1 @@
+"""One business noun a folder, each with the same file names; imports go only downwards."""

@@ -1,0 +1,1 @@
+"""Who is calling: log-in, tokens, and the sessions behind them."""

@@ -1,0 +1,36 @@
+"""What cravings are made of."""
+
+from datetime import date, datetime
+
+import msgspec
+
+
+class Craving(msgspec.Struct, frozen=True):
+    """A row of craving_records, in the order of COLUMNS. Date and hour are in the user's zone."""
+
+    id: int
+    recorded_at: datetime
+    recorded_date: date
+    recorded_hour: int
+    intensity: int | None
+    trigger_type: str | None
+    trigger_note: str | None
+
+
+COLUMNS = ", ".join(Craving.__struct_fields__)
+
+
+class DayCount(msgspec.Struct, frozen=True):
+    """Cravings of one date. `avg_intensity` (1 to 5) is over those that state one."""
+
+    date: date
+    count: int
+    avg_intensity: float | None
+
+
+class Span(msgspec.Struct, frozen=True):
+    """What the cravings of a span of dates add up to."""
+
+    total: int
+    avg_intensity: float | None
+    by_hour: dict[int, int]

@@ -1,0 +1,81 @@
+"""SQL of craving_records."""
+
+from datetime import date, datetime
+
+from zxo.kit.db import Connection
+from zxo.modules.cravings.models import COLUMNS, Craving, DayCount, Span
+
+INSERT_CRAVING = f"""
+INSERT INTO craving_records
+    (user_id, recorded_at, recorded_date, recorded_hour, intensity, trigger_type, trigger_note)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING {COLUMNS}
+"""
+
+# Newest first; $4 and $5 are the last row of the page before.
+LIST = f"""
+SELECT {COLUMNS} FROM craving_records
+WHERE user_id = $1 AND recorded_date BETWEEN $2 AND $3
+  AND ($4::date IS NULL OR (recorded_date, id) < ($4, $5::bigint))
+ORDER BY recorded_date DESC, id DESC
+LIMIT $6
+"""
+
+BY_HOUR = """
+SELECT recorded_hour, count(*), count(intensity), coalesce(sum(intensity), 0) FROM craving_records
+WHERE user_id = $1 AND recorded_date BETWEEN $2 AND $3
+GROUP BY recorded_hour
+"""
+
+BY_DAY = """
+SELECT recorded_date, count(*), round(avg(intensity), 1)::float8 FROM craving_records
+WHERE user_id = $1 AND recorded_date BETWEEN $2 AND $3
+GROUP BY recorded_date
+"""
+
+DELETE_CRAVING = "DELETE FROM craving_records WHERE id = $1 AND user_id = $2 RETURNING id"
+
+
+async def add(
+    connection: Connection,
+    user_id: int,
+    at: tuple[datetime, date, int],
+    what: tuple[int | None, str | None, str | None],
+) -> Craving:
+    """`at`: instant, and date and hour in the user's zone; `what`: intensity, trigger, note."""
+    row = await connection.fetchrow(INSERT_CRAVING, user_id, *at, *what)
+    assert row is not None, "an insert returns its row"
+    return Craving(*row)
+
+
+async def page(
+    connection: Connection,
+    user_id: int,
+    span: tuple[date, date],
+    after: tuple[date, int] | None,
+    limit: int,
+) -> list[Craving]:
+    after_date, after_id = after or (None, None)
+    rows = await connection.fetch(LIST, user_id, *span, after_date, after_id, limit)
+    return [Craving(*row) for row in rows]
+
+
+async def span(connection: Connection, user_id: int, first: date, last: date) -> Span:
+    """Totals of the dates from `first` to `last`."""
+    rows = await connection.fetch(BY_HOUR, user_id, first, last)
+    rated, strength = sum(row[2] for row in rows), sum(row[3] for row in rows)
+    return Span(
+        total=sum(row[1] for row in rows),
+        avg_intensity=round(strength / rated, 1) if rated else None,
+        by_hour={row[0]: row[1] for row in rows},
+    )
+
+
+async def by_day(connection: Connection, user_id: int, first: date, last: date) -> list[DayCount]:
+    """Only dates with cravings."""
+    return [DayCount(*row) for row in await connection.fetch(BY_DAY, user_id, first, last)]
+
+
+async def delete(connection: Connection, user_id: int, craving_id: int) -> bool:
+    """False where the user has no such craving."""
+    return await connection.fetchval(DELETE_CRAVING, craving_id, user_id) is not None

@@ -1,0 +1,147 @@
+"""Use cases of one's own data. A person's own state is read from the primary."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from zxo.context import Context
+from zxo.kit import outbox
+from zxo.kit.cache import Cache
+from zxo.kit.db import Connection
+from zxo.modules import regions
+from zxo.modules.users import repository
+from zxo.modules.users.errors import QuitInFuture, StreetWithoutDistrict, UserGone
+from zxo.modules.users.events import ProfileChanged, SettingsChanged
+from zxo.modules.users.models import Settings, User
+from zxo.modules.users.rules import WECHAT_PLACEHOLDER
+
+_REGION = ("province", "city", "district", "street")
+
+
+def cache(ctx: Context) -> Cache[User]:
+    """This process's cache of users."""
+
+    async def load(user_id: int) -> User | None:
+        async with ctx.db.connection() as connection:
+            return await repository.get(connection, user_id)
+
+    return ctx.caches.named("users", load, lambda user: user.version)
+
+
+async def get(ctx: Context, user_id: int) -> User:
+    """The user, at most a second old; not at all old where this process wrote last.
+
+    Raises UserGone.
+    """
+    return _alive(await cache(ctx).get(user_id))
+
+
+async def reload(ctx: Context, user_id: int) -> User:
+    """The user as the database has it now. Raises UserGone."""
+    return _alive(await cache(ctx).reload(user_id))
+
+
+def keep(ctx: Context, user: User) -> None:
+    """Remember what this process has just committed. Call after the commit."""
+    cache(ctx).put(user.id, user)
+
+
+async def lock(connection: Connection, user_id: int) -> User:
+    """The user as it is now, locked until the transaction ends. Raises UserGone."""
+    return _alive(await repository.get_for_update(connection, user_id))
+
+
+def _alive(user: User | None) -> User:
+    if user is None or user.deleted_at is not None:
+        raise UserGone
+    return user
+
+
+async def find_or_create(
+    ctx: Context,
+    connection: Connection,
+    openid: str,
+    nickname: str | None = None,
+    avatar: str | None = None,
+) -> User:
+    """Who has this openid; nickname and avatar only count for somebody new.
+
+    Two first log-ins at the same moment find the same user.
+    """
+    known = await repository.get_by_openid(connection, openid)
+    if known is not None:
+        return known
+    if nickname == WECHAT_PLACEHOLDER:
+        nickname = None
+    added = await repository.add(connection, openid, nickname, avatar, ctx.clock.now())
+    user = added or await repository.get_by_openid(connection, openid)
+    assert user is not None, "the insert only yields to a committed row"
+    return user
+
+
+async def update_profile(ctx: Context, user_id: int, changes: Mapping[str, Any]) -> User:
+    """Change the named fields. Raises UnknownRegion, StreetWithoutDistrict, UserGone."""
+    async with ctx.db.transaction() as connection:
+        before = await lock(connection, user_id)
+        if not changes:
+            return before
+        if changes.keys() & set(_REGION):
+            changes = {**changes, **_checked_region(before, changes)}
+        user = await _update(ctx, connection, user_id, changes)
+        await outbox.publish(connection, ProfileChanged(user_id, user.version))
+    keep(ctx, user)
+    return user
+
+
+def _checked_region(before: User, changes: Mapping[str, Any]) -> dict[str, str | None]:
+    """The whole region after the change, in the one spelling of the list of divisions.
+
+    Every level needs the one above it; the street is free text.
+    """
+    wanted = {name: changes.get(name, getattr(before, name)) for name in _REGION}
+    street = wanted.pop("street")
+    path = regions.check_path(**wanted)
+    if street is not None and path.district is None and not _without_districts(path):
+        raise StreetWithoutDistrict
+    return {**path._asdict(), "street": street}
+
+
+def _without_districts(path: regions.Path) -> bool:
+    """A few cities have no districts: there the street stands directly under the city."""
+    if path.province is None or path.city is None:
+        return False
+    return not regions.children((path.province, path.city))
+
+
+async def get_settings(ctx: Context, user_id: int) -> Settings:
+    """Raises UserGone."""
+    async with ctx.db.connection() as connection:
+        settings = await repository.get_settings(connection, user_id)
+    if settings is None:
+        raise UserGone
+    return settings
+
+
+async def update_settings(ctx: Context, user_id: int, changes: Mapping[str, Any]) -> Settings:
+    """Change the named settings. Raises QuitInFuture, UserGone."""
+    now = ctx.clock.now()
+    if (quit_at := changes.get("quit_at")) is not None and quit_at > now:
+        raise QuitInFuture
+    own = {name: value for name, value in changes.items() if name != "timezone"}
+    zone = {name: value for name, value in changes.items() if name == "timezone"}
+    async with ctx.db.transaction() as connection:
+        await lock(connection, user_id)
+        await repository.update_settings(connection, user_id, own, now)
+        user = await _update(ctx, connection, user_id, zone)
+        await outbox.publish(connection, SettingsChanged(user_id, user.version))
+        settings = await repository.get_settings(connection, user_id)
+    keep(ctx, user)
+    assert settings is not None, "every user has settings"
+    return settings
+
+
+async def _update(
+    ctx: Context, connection: Connection, user_id: int, changes: Mapping[str, Any]
+) -> User:
+    user = await repository.update(connection, user_id, changes, ctx.clock.now())
+    assert user is not None, "the row is locked"
+    return user

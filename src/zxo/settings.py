@@ -1,0 +1,207 @@
+"""The only reader of the environment. Every variable is listed in `.env.example`."""
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import quote
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_EXAMPLE_SECRETS = ("your_jwt_secret", "changeme", "secret", "example")
+SHORTEST_SECRET = 32
+
+
+class SettingsError(Exception):
+    """The environment is not usable; the text says which variable and why."""
+
+
+def _duration(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    if match is None:
+        raise ValueError("write a number and a unit: 30s, 15m, 12h or 7d")
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    return timedelta(**{units[match[2]]: int(match[1])})
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class Section(BaseSettings):
+    """One group of variables. `.env` in the working folder is read too."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, populate_by_name=True
+    )
+
+
+def _split(value: object) -> object:
+    """`a, b` as a tuple; anything but text as it is."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+class DatabaseSettings(Section):
+    """PostgreSQL 15 or newer. A URL wins over the parts; neither means the embedded server."""
+
+    url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
+    replica_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_REPLICA_URL")
+    host: str = Field("", validation_alias="DB_HOST")
+    port: int = Field(5432, validation_alias="DB_PORT", ge=1, le=65535)
+    name: str = Field("zxo", validation_alias="DB_NAME")
+    user: str = Field("zxo", validation_alias="DB_USER")
+    password: SecretStr = Field(SecretStr(""), validation_alias="DB_PASSWORD")
+    pool_size: int = Field(10, validation_alias="DB_POOL_SIZE", ge=2, le=200)
+    statement_timeout: Duration = Field(
+        timedelta(seconds=5), validation_alias="DB_STATEMENT_TIMEOUT"
+    )
+    statement_cache_size: int = Field(1024, validation_alias="DB_STATEMENT_CACHE_SIZE", ge=0)
+
+    def dsn(self) -> str:
+        """The URL to connect to; empty where nothing is configured."""
+        if url := self.url.get_secret_value():
+            return url
+        if not self.host:
+            return ""
+        user, password = quote(self.user), quote(self.password.get_secret_value(), safe="")
+        credentials = f"{user}:{password}" if password else user
+        return f"postgresql://{credentials}@{self.host}:{self.port}/{quote(self.name)}"
+
+
+class ValkeySettings(Section):
+    """Valkey 8 or newer, or Redis. A URL wins over the parts; neither means the embedded server."""
+
+    url: SecretStr = Field(SecretStr(""), validation_alias="REDIS_URL")
+    host: str = Field("", validation_alias="REDIS_HOST")
+    port: int = Field(6379, validation_alias="REDIS_PORT", ge=1, le=65535)
+    password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_PASSWORD")
+    protocol: Literal[2, 3] = Field(3, validation_alias="REDIS_PROTOCOL")
+
+    def dsn(self) -> str:
+        """The URL to connect to; empty where nothing is configured."""
+        if url := self.url.get_secret_value():
+            return url
+        if not self.host:
+            return ""
+        password = quote(self.password.get_secret_value(), safe="")
+        return f"redis://{':' + password + '@' if password else ''}{self.host}:{self.port}/0"
+
+
+class TokenSettings(Section):
+    """Signed tokens. The secret is an HMAC secret, or a private key (PEM) with EdDSA."""
+
+    secret: SecretStr = Field(SecretStr(""), validation_alias="JWT_SECRET")
+    previous_secrets: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), validation_alias="JWT_PREVIOUS_SECRETS"
+    )
+    algorithm: Literal["HS256", "EdDSA"] = Field("HS256", validation_alias="JWT_ALGORITHM")
+    expires_in: Duration = Field(timedelta(days=7), validation_alias="JWT_EXPIRES_IN")
+    issuer: str = Field("zxo", validation_alias="JWT_ISSUER")
+    audience: str = Field("zxo-app", validation_alias="JWT_AUDIENCE")
+
+
+class WechatSettings(Section):
+    """The mini program. Without credentials, and outside production, `dev:NAME` logs in."""
+
+    app_id: str = Field("", validation_alias="WECHAT_APP_ID")
+    app_secret: SecretStr = Field(SecretStr(""), validation_alias="WECHAT_APP_SECRET")
+    base_url: str = Field("https://api.weixin.qq.com", validation_alias="WECHAT_BASE_URL")
+
+    @property
+    def configured(self) -> bool:
+        return bool(self.app_id and self.app_secret.get_secret_value())
+
+
+def _aware(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError("needs an offset, as in 2025-12-01T09:00:00+08:00")
+    return instant.astimezone(UTC)
+
+
+class Settings(Section):
+    """Everything that can be configured."""
+
+    env: Literal["development", "test", "production"] = Field(
+        "development", validation_alias=AliasChoices("APP_ENV", "NODE_ENV")
+    )
+    host: str = Field("127.0.0.1", validation_alias="HOST")
+    port: int = Field(3000, validation_alias="PORT", ge=1, le=65535)
+    workers: int = Field(1, validation_alias="ZXO_WORKERS", ge=1, le=64)
+    data_dir: Path = Field(Path(".zxo"), validation_alias="ZXO_DATA_DIR")
+    clock: Annotated[datetime, AfterValidator(_aware)] | None = Field(
+        None, validation_alias="ZXO_CLOCK"
+    )
+    modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (), validation_alias="ZXO_MODULES"
+    )
+    max_body: int = Field(65_536, validation_alias="ZXO_MAX_BODY", ge=1024)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias="LOG_LEVEL"
+    )
+    metrics_dir: str = Field("", validation_alias="PROMETHEUS_MULTIPROC_DIR")
+
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    valkey: ValkeySettings = Field(default_factory=ValkeySettings)
+    tokens: TokenSettings = Field(default_factory=TokenSettings)
+    wechat: WechatSettings = Field(default_factory=WechatSettings)
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def development_login(self) -> bool:
+        """Whether the code `dev:NAME` logs in without WeChat."""
+        return not self.production and not self.wechat.configured
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        if not self.production:
+            return self
+        if self.clock is not None:
+            raise ValueError("ZXO_CLOCK is for development and tests, not for production")
+        if not self.database.dsn() or not self.valkey.dsn():
+            raise ValueError(
+                "production needs DATABASE_URL (or DB_HOST) and REDIS_URL (or REDIS_HOST)"
+            )
+        _check_secret(self.tokens)
+        return self
+
+
+def _check_secret(tokens: TokenSettings) -> None:
+    secret = tokens.secret.get_secret_value()
+    if len(secret) < SHORTEST_SECRET:
+        raise ValueError(f"JWT_SECRET needs at least {SHORTEST_SECRET} characters in production")
+    if secret.lower().startswith(_EXAMPLE_SECRETS) or len(set(secret)) < 8:
+        raise ValueError("JWT_SECRET is an example; make one with: openssl rand -base64 48")
+
+
+def load(**variables: str) -> Settings:
+    """The settings of this process and its children; `variables` win over the environment's.
+
+    Raises SettingsError with one clear line.
+    """
+    os.environ.update(variables)
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
+        raise SettingsError("; ".join(lines)) from None
+
+
+def _line(location: tuple[str | int, ...], message: str) -> str:
+    reason = message.removeprefix("Value error, ")
+    return f"{'.'.join(map(str, location))}: {reason}" if location else reason

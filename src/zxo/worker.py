@@ -1,0 +1,72 @@
+"""The worker process: relays the outbox, runs jobs, keeps the schedule."""
+
+import asyncio
+import signal
+from collections.abc import Collection
+
+from structlog import get_logger
+
+from zxo import registry
+from zxo.context import Context, open_context
+from zxo.housekeeping import keep_partitions
+from zxo.kit import logging
+from zxo.kit.db import is_away, open_pool
+from zxo.kit.jobs import build_queue, run_until
+from zxo.kit.outbox import relay_forever
+from zxo.settings import Settings
+
+log = get_logger(__name__)
+
+GRACE_SECONDS = 30
+RESTART_SECONDS = 1.0
+
+
+def serve(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; jobs that have begun are finished first (30 s)."""
+    logging.configure(settings.log_level, role="worker")
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_context(settings, role="worker") as ctx:
+        log.info("worker_started")
+        await work(ctx, stop)
+    log.info("worker_stopped")
+
+
+async def work(ctx: Context, stop: asyncio.Event) -> None:
+    """Relay and run jobs until `stop`. Outlives a database that goes away."""
+    relaying = asyncio.create_task(relay_forever(ctx.db, registry.REACTIONS, stop))
+    running = asyncio.create_task(_run_jobs(ctx, stop, ctx.settings.modules or registry.ROUTERS))
+    await stop.wait()
+    _, late = await asyncio.wait({relaying, running}, timeout=GRACE_SECONDS)
+    for task in late:
+        log.warning("job_cut_off")
+        task.cancel()
+    await asyncio.gather(relaying, running, return_exceptions=True)
+
+
+async def _run_jobs(ctx: Context, stop: asyncio.Event, modules: Collection[str]) -> None:
+    while not stop.is_set():
+        # A pool of its own: the queue keeps one connection listening, and a lost server ends it.
+        pool = await open_pool(
+            ctx.settings.database.dsn(),
+            max_size=5,
+            statement_timeout=600,
+            application_name="zxo-worker-queue",
+        )
+        try:
+            await keep_partitions(ctx)
+            queue = build_queue(pool, registry.jobs(ctx, modules), registry.schedule())
+            await run_until(queue, stop)
+        except Exception as error:
+            if is_away(error):
+                log.warning("database_away", reason=type(error).__name__)
+            else:
+                log.exception("job_queue_failed")
+            await asyncio.sleep(RESTART_SECONDS)
+        finally:
+            pool.terminate()
