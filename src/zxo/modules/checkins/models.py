@@ -17,6 +17,9 @@ class Place(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
+NOWHERE = Place()
+
+
 class Record(msgspec.Struct, frozen=True):
     """A counted day, with the rank as it was after it was counted."""
 

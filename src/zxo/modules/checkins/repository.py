@@ -5,41 +5,39 @@ from datetime import date, datetime
 from zxo.kit import outbox
 from zxo.kit.db import Connection
 from zxo.modules.checkins.events import CheckedIn
-from zxo.modules.checkins.models import Place, Record
+from zxo.modules.checkins.models import NOWHERE, Place, Record
 from zxo.modules.checkins.rules import Step
 from zxo.modules.users import COLUMNS, User
 
 # The user's progress, the record and the event in one statement, on the condition that the user is
 # still as it was read ($2). No row back: somebody was faster, nothing was written.
+# The place ($15 to $17) is dropped where there is no consent to keep it.
 COUNT_DAY = f"""
-WITH progressed AS (
+WITH place AS (
+    SELECT round($15::numeric, 3) AS latitude, round($16::numeric, 3) AS longitude,
+           $17::text AS name
+    FROM consents
+    WHERE ($15 IS NOT NULL OR $17 IS NOT NULL)
+      AND user_id = $1 AND purpose = 'location' AND withdrawn_at IS NULL
+), progressed AS (
     UPDATE users
     SET total_days = $3, consecutive_days = $4, makeup_cards = makeup_cards + $5,
         last_check_in_date = $6, total_days_reached_at = $7, updated_at = $7,
-        last_check_in_is_makeup = CASE WHEN $6::date = $8::date THEN $9 ELSE last_check_in_is_makeup END,
+        last_check_in_is_makeup =
+            CASE WHEN $6::date = $8::date THEN $9 ELSE last_check_in_is_makeup END,
         version = version + 1
     WHERE id = $1 AND version = $2 AND deleted_at IS NULL
     RETURNING {COLUMNS}
 ), recorded AS (
     INSERT INTO check_in_records (user_id, check_in_date, is_makeup, rank_at_check_in,
-                                  stars_at_check_in, made_on, created_at)
-    SELECT id, $8, $9, $10, $11, $12, $7 FROM progressed
+                                  stars_at_check_in, made_on, created_at,
+                                  latitude, longitude, location_name)
+    SELECT id, $8, $9, $10, $11, $12, $7, latitude, longitude, name
+    FROM progressed LEFT JOIN place ON true
 ), announced AS (
     INSERT INTO outbox (event, payload) SELECT $13, $14 FROM progressed
 )
 SELECT {COLUMNS} FROM progressed
-"""
-
-ADD_PLACE = """
-UPDATE check_in_records
-SET latitude = round($3::numeric, 3), longitude = round($4::numeric, 3), location_name = $5
-WHERE user_id = $1 AND check_in_date = $2
-"""
-
-HAS_LOCATION_CONSENT = """
-SELECT EXISTS (
-    SELECT FROM consents WHERE user_id = $1 AND purpose = 'location' AND withdrawn_at IS NULL
-)
 """
 
 SELECT_DATES = "SELECT check_in_date FROM check_in_records WHERE user_id = $1"
@@ -68,7 +66,14 @@ WHERE user_id = $1 AND is_makeup AND made_on = $2 AND check_in_date >= $2::date 
 
 
 async def count_day(
-    connection: Connection, user: User, day: date, step: Step, now: datetime, *, is_makeup: bool
+    connection: Connection,
+    user: User,
+    day: date,
+    step: Step,
+    now: datetime,
+    *,
+    is_makeup: bool,
+    place: Place = NOWHERE,
 ) -> User | None:
     """Write the step if `user` is still the row; the new row, or None where it has changed.
 
@@ -99,16 +104,11 @@ async def count_day(
         user.today(now),
         event.name(),
         outbox.encode(event),
+        place.latitude,
+        place.longitude,
+        place.name,
     )
     return User(*row) if row else None
-
-
-async def add_place(connection: Connection, user_id: int, day: date, place: Place) -> None:
-    await connection.execute(ADD_PLACE, user_id, day, place.latitude, place.longitude, place.name)
-
-
-async def has_location_consent(connection: Connection, user_id: int) -> bool:
-    return bool(await connection.fetchval(HAS_LOCATION_CONSENT, user_id))
 
 
 async def all_dates(connection: Connection, user_id: int) -> set[date]:

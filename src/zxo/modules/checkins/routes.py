@@ -41,8 +41,8 @@ Month = Annotated[int, Query(ge=1, le=12)]
     **answers(CountedReply, Unauthorized, InvalidFields, AlreadyCheckedIn),
 )
 async def check_in(ctx: Ctx, caller: CurrentUser, body: CheckInBody | None = None) -> Response:
-    place = body.place() if body else None
-    counted = await service.check_in(ctx, caller.user_id, place)
+    said = body or CheckInBody()
+    counted = await service.check_in(ctx, caller.user_id, said.place())
     return ok(ctx.clock, CountedReply.of(counted))
 
 

@@ -109,8 +109,7 @@ def count_late(progress: Progress, day: date, counted: Collection[date], *, make
     dates = {*counted, day}
     last = max(dates)
     run = run_ending_at(last, dates)
-    # Only a check-in that extends the run earns a card, never one that fills a gap.
-    return _step(progress, run, last, cards=-1 if makeup else 0)
+    return _step(progress, run, last, cards=-1 if makeup else _earned(run))
 
 
 def run_ending_at(last: date, dates: Collection[date]) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 import msgspec
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from zxo.kit.dates import CalendarDate
 from zxo.kit.web import Body, Reply
 from zxo.modules.checkins.models import Counted, Place, Record, Summary, Today
 from zxo.modules.checkins.rules import Rank
@@ -36,15 +37,12 @@ class CheckInBody(Body):
             raise ValueError("latitude and longitude come together")
         return self
 
-    def place(self) -> Place | None:
-        """None where nothing was said."""
-        if self.latitude is None and self.location_name is None:
-            return None
+    def place(self) -> Place:
         return Place(self.latitude, self.longitude, self.location_name)
 
 
 class MakeupBody(Body):
-    check_in_date: datetime.date
+    check_in_date: CalendarDate
 
 
 class RankReply(Reply, frozen=True):

@@ -21,7 +21,7 @@ from zxo.modules.checkins.errors import (
     TooLongAgo,
     TooManyMakeups,
 )
-from zxo.modules.checkins.models import Counted, Place, Record, Summary, Today
+from zxo.modules.checkins.models import NOWHERE, Counted, Place, Record, Summary, Today
 from zxo.modules.checkins.rules import Progress, Step
 from zxo.modules.users import User
 
@@ -30,43 +30,36 @@ log = get_logger(__name__)
 TRIES_WITHOUT_LOCK = 2
 
 
-async def check_in(ctx: Context, user_id: int, place: Place | None = None) -> Counted:
+async def check_in(ctx: Context, user_id: int, place: Place = NOWHERE) -> Counted:
     """Count today, the user's calendar date. Raises AlreadyCheckedIn, UserGone."""
-    counted = await _check_in(ctx, user_id)
-    if place is not None:
-        await _store_place(ctx, user_id, counted.date, place)
-    return counted
-
-
-async def _check_in(ctx: Context, user_id: int) -> Counted:
     user = await users.get(ctx, user_id)
     for _ in range(TRIES_WITHOUT_LOCK):
         today = user.today(ctx.clock.now())
         if user.last_check_in_date is not None and user.last_check_in_date >= today:
             break
-        counted = await _try_count_today(ctx, user, today)
+        counted = await _try_count_today(ctx, user, today, place)
         if counted is not None:
             return counted
         user = await users.reload(ctx, user_id)
     if user.last_check_in_date == today:
         raise AlreadyCheckedIn
-    return await _check_in_locked(ctx, user_id)
+    return await _check_in_locked(ctx, user_id, place)
 
 
-async def _try_count_today(ctx: Context, user: User, today: date) -> Counted | None:
+async def _try_count_today(ctx: Context, user: User, today: date, place: Place) -> Counted | None:
     """None where the user has changed since it was read."""
     step = rules.advance(_progress(user), today)
     try:
         async with ctx.db.connection() as connection:
             after = await repository.count_day(
-                connection, user, today, step, ctx.clock.now(), is_makeup=False
+                connection, user, today, step, ctx.clock.now(), is_makeup=False, place=place
             )
     except UniqueViolationError:
         raise AlreadyCheckedIn from None
     return None if after is None else _counted(ctx, after, today, step)
 
 
-async def _check_in_locked(ctx: Context, user_id: int) -> Counted:
+async def _check_in_locked(ctx: Context, user_id: int, place: Place) -> Counted:
     """The rare case: many changes at once, or somebody who travelled west of their last date."""
     async with ctx.db.transaction() as connection:
         user = await users.lock(connection, user_id)
@@ -79,7 +72,9 @@ async def _check_in_locked(ctx: Context, user_id: int) -> Counted:
             step = rules.count_late(progress, today, dates, makeup=False)
         else:
             step = rules.advance(progress, today)
-        after = await _count_locked(ctx, connection, user, today, step, is_makeup=False)
+        after = await _count_locked(
+            ctx, connection, user, today, step, is_makeup=False, place=place
+        )
     return _counted(ctx, after, today, step)
 
 
@@ -114,11 +109,18 @@ def _refuse_makeup(user: User, day: date, today: date, dates: set[date], made: i
 
 
 async def _count_locked(
-    ctx: Context, connection: Connection, user: User, day: date, step: Step, *, is_makeup: bool
+    ctx: Context,
+    connection: Connection,
+    user: User,
+    day: date,
+    step: Step,
+    *,
+    is_makeup: bool,
+    place: Place = NOWHERE,
 ) -> User:
     """To be called while holding the user's row lock."""
     after = await repository.count_day(
-        connection, user, day, step, ctx.clock.now(), is_makeup=is_makeup
+        connection, user, day, step, ctx.clock.now(), is_makeup=is_makeup, place=place
     )
     assert after is not None, "the row is locked"
     return after
@@ -141,13 +143,6 @@ def _progress(user: User) -> Progress:
     return Progress(user.total_days, user.consecutive_days, user.last_check_in_date)
 
 
-async def _store_place(ctx: Context, user_id: int, day: date, place: Place) -> None:
-    """After the check-in, which counts with or without a place; without consent it is dropped."""
-    async with ctx.db.transaction() as connection:
-        if await repository.has_location_consent(connection, user_id):
-            await repository.add_place(connection, user_id, day, place)
-
-
 async def today(ctx: Context, user_id: int) -> Today:
     """Whether today has been counted. Raises UserGone."""
     user = await users.get(ctx, user_id)
@@ -162,7 +157,8 @@ async def today(ctx: Context, user_id: int) -> Today:
 
 
 async def records(ctx: Context, user_id: int, year: int, month: int) -> list[Record]:
-    """The records of a month, newest first."""
+    """The records of a month, newest first. Raises UserGone."""
+    await users.get(ctx, user_id)
     first = date(year, month, 1)
     end = date(year + month // 12, month % 12 + 1, 1)
     async with ctx.db.connection() as connection:

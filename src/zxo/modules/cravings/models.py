@@ -1,6 +1,7 @@
 """What cravings are made of."""
 
 from datetime import date, datetime
+from typing import Annotated
 
 import msgspec
 
@@ -18,6 +19,13 @@ class Craving(msgspec.Struct, frozen=True):
 
 
 COLUMNS = ", ".join(Craving.__struct_fields__)
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of the list ended: its last row."""
+
+    recorded_date: date
+    id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
 class DayCount(msgspec.Struct, frozen=True):

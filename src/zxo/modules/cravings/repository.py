@@ -3,7 +3,8 @@
 from datetime import date, datetime
 
 from zxo.kit.db import Connection
-from zxo.modules.cravings.models import COLUMNS, Craving, DayCount, Span
+from zxo.modules.cravings import rules
+from zxo.modules.cravings.models import COLUMNS, Craving, DayCount, Position, Span
 
 INSERT_CRAVING = f"""
 INSERT INTO craving_records
@@ -28,7 +29,7 @@ GROUP BY recorded_hour
 """
 
 BY_DAY = """
-SELECT recorded_date, count(*), round(avg(intensity), 1)::float8 FROM craving_records
+SELECT recorded_date, count(*), count(intensity), coalesce(sum(intensity), 0) FROM craving_records
 WHERE user_id = $1 AND recorded_date BETWEEN $2 AND $3
 GROUP BY recorded_date
 """
@@ -52,11 +53,11 @@ async def page(
     connection: Connection,
     user_id: int,
     span: tuple[date, date],
-    after: tuple[date, int] | None,
+    after: Position | None,
     limit: int,
 ) -> list[Craving]:
-    after_date, after_id = after or (None, None)
-    rows = await connection.fetch(LIST, user_id, *span, after_date, after_id, limit)
+    last_seen = (after.recorded_date, after.id) if after else (None, None)
+    rows = await connection.fetch(LIST, user_id, *span, *last_seen, limit)
     return [Craving(*row) for row in rows]
 
 
@@ -66,14 +67,15 @@ async def span(connection: Connection, user_id: int, first: date, last: date) ->
     rated, strength = sum(row[2] for row in rows), sum(row[3] for row in rows)
     return Span(
         total=sum(row[1] for row in rows),
-        avg_intensity=round(strength / rated, 1) if rated else None,
+        avg_intensity=rules.average(strength, rated),
         by_hour={row[0]: row[1] for row in rows},
     )
 
 
 async def by_day(connection: Connection, user_id: int, first: date, last: date) -> list[DayCount]:
     """Only dates with cravings."""
-    return [DayCount(*row) for row in await connection.fetch(BY_DAY, user_id, first, last)]
+    rows = await connection.fetch(BY_DAY, user_id, first, last)
+    return [DayCount(row[0], row[1], rules.average(row[3], row[2])) for row in rows]
 
 
 async def delete(connection: Connection, user_id: int, craving_id: int) -> bool:

@@ -1,12 +1,12 @@
 """/cravings."""
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Path, Query
 from starlette.responses import Response
 
 from zxo.http import Ctx, CurrentUser, router
+from zxo.kit.dates import CalendarDate
 from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
@@ -14,6 +14,7 @@ from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cu
 from zxo.kit.web import ok
 from zxo.modules.cravings import service
 from zxo.modules.cravings.errors import InvalidSpan, NoSuchCraving
+from zxo.modules.cravings.models import Position
 from zxo.modules.cravings.schemas import (
     CravingBody,
     CravingList,
@@ -45,16 +46,16 @@ async def record(ctx: Ctx, caller: CurrentUser, body: CravingBody | None = None)
 async def list_cravings(
     ctx: Ctx,
     caller: CurrentUser,
-    start: Annotated[date | None, Query(alias="startDate")] = None,
-    end: Annotated[date | None, Query(alias="endDate")] = None,
+    start: Annotated[CalendarDate | None, Query(alias="startDate")] = None,
+    end: Annotated[CalendarDate | None, Query(alias="endDate")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
     span = await service.asked_span(ctx, caller.user_id, start, end)
-    after = decode_cursor(cursor, tuple[date, int])
+    after = decode_cursor(cursor, Position)
     found, totals = await service.page(ctx, caller.user_id, span, after, limit + 1)
     page, more = found[:limit], len(found) > limit
-    following = encode_cursor((page[-1].recorded_date, page[-1].id)) if more else None
+    following = encode_cursor(Position(page[-1].recorded_date, page[-1].id)) if more else None
     records = [CravingReply.of(craving) for craving in page]
     return ok(ctx.clock, CravingList(records, CravingSummary.of(totals), following))
 

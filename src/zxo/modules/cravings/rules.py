@@ -16,6 +16,11 @@ def peak_hours(by_hour: Mapping[int, int]) -> list[int]:
     return sorted(hour for _, hour in busiest)
 
 
+def average(strength: int, rated: int) -> float | None:
+    """Mean intensity of `rated` cravings to one decimal, halves upwards; None without any."""
+    return (20 * strength + rated) // (2 * rated) / 10 if rated else None
+
+
 def days_of(first: date, last: date) -> list[date]:
     """Every date from `last` back to `first`, both included."""
     return [last - timedelta(days=ago) for ago in range((last - first).days + 1)]

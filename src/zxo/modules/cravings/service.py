@@ -2,12 +2,14 @@
 
 from datetime import date, timedelta
 
+from asyncpg import ForeignKeyViolationError
+
 from zxo.context import Context
 from zxo.kit.zones import zone
 from zxo.modules import users
 from zxo.modules.cravings import repository, rules
 from zxo.modules.cravings.errors import InvalidSpan, NoSuchCraving
-from zxo.modules.cravings.models import Craving, DayCount, Span
+from zxo.modules.cravings.models import Craving, DayCount, Position, Span
 
 DEFAULT_DAYS = 7
 
@@ -24,15 +26,18 @@ async def record(
     now = ctx.clock.now()
     local = now.astimezone(zone(user.timezone))
     what = (intensity, trigger_type, trigger_note)
-    async with ctx.db.connection() as connection:
-        return await repository.add(connection, user_id, (now, local.date(), local.hour), what)
+    try:
+        async with ctx.db.connection() as connection:
+            return await repository.add(connection, user_id, (now, local.date(), local.hour), what)
+    except ForeignKeyViolationError:  # the account was erased since it was read
+        raise users.UserGone from None
 
 
 async def page(
     ctx: Context,
     user_id: int,
     span: tuple[date, date],
-    after: tuple[date, int] | None,
+    after: Position | None,
     limit: int,
 ) -> tuple[list[Craving], Span]:
     """A page of the span, newest first, and the totals of the whole span."""
@@ -71,7 +76,8 @@ async def stats(ctx: Context, user_id: int, days: int) -> tuple[list[DayCount], 
 
 
 async def delete(ctx: Context, user_id: int, craving_id: int) -> None:
-    """Raises NoSuchCraving."""
+    """Raises NoSuchCraving, UserGone."""
+    await users.get(ctx, user_id)
     async with ctx.db.connection() as connection:
         if not await repository.delete(connection, user_id, craving_id):
             raise NoSuchCraving
