@@ -1,28 +1,35 @@
 """The API process: the application, its health, and the server that runs it."""
 
 import asyncio
+import os
+import signal
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi_offline import FastAPIOffline
 from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
 from granian.server import Server
+from prometheus_client import values
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from zxo import __version__, registry, settings
 from zxo.context import Context, open_context
-from zxo.kit import failures, logging, metrics, openapi
+from zxo.kit import failures, lifeline, logging, metrics, openapi
 from zxo.kit.clock import Clock
 from zxo.kit.edge import Edge
 from zxo.kit.web import json_response
 from zxo.settings import Settings
 
 STARTED = time.monotonic()
-GRACE_SECONDS = 30
+GRACE_SECONDS = 25  # the supervisor, like Kubernetes, kills after 30
 READY_SECONDS = 2.0
+GRANIAN_LOG = {"loggers": {"_granian": {"propagate": True}}}  # to ours; its own goes to stdout
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -47,7 +54,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     )
     app.state.clock = clock
     for module in settings.modules or registry.ROUTERS:
-        app.include_router(registry.ROUTERS[module])
+        # Not include_router: a nested router is matched in two steps on every request.
+        app.router.routes.extend(registry.ROUTERS[module].routes)
     _add_operations(app, settings)
     failures.install(app, clock)
     openapi.install(app)
@@ -98,13 +106,35 @@ async def _checks(ctx: Context) -> dict[str, str]:
 
 def from_environment() -> ASGIApp:
     """What each server process loads."""
+    lifeline.follow_parent()
     configured = settings.load()
     logging.configure(configured.log_level, role="api")
+    if configured.metrics_dir:
+        # The library chooses at its import, when the folder was not yet known.
+        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
     return wrap(create_app(configured), configured)
 
 
 def serve(configured: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; requests that have begun are finished first (30 s)."""
+    """Serve until SIGTERM or SIGINT; requests that have begun are finished first (25 s)."""
+    logging.configure(configured.log_level, role="api")
+    with tempfile.TemporaryDirectory(prefix="zxo-metrics-") as fresh:
+        if configured.metrics_dir or configured.workers > 1:
+            configured = settings.load(PROMETHEUS_MULTIPROC_DIR=configured.metrics_dir or fresh)
+            _wipe(Path(configured.metrics_dir))
+        # Until a new server process has its own handler, the one it inherits swallows a SIGTERM.
+        os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+        _serve(configured)
+
+
+def _wipe(metrics_dir: Path) -> None:
+    """The files of processes that are gone would be counted for ever."""
+    metrics_dir.mkdir(parents=True, exist_ok=True)
+    for file in metrics_dir.glob("*.db"):
+        file.unlink()
+
+
+def _serve(configured: Settings) -> None:
     Server(
         "zxo.api:from_environment",
         factory=True,
@@ -119,5 +149,16 @@ def serve(configured: Settings) -> None:
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=GRACE_SECONDS,
-        log_enabled=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=GRANIAN_LOG,
     ).serve()
+
+
+def main() -> None:
+    """The API as `zxo up` starts it: with settings that were checked, and only as long as it."""
+    lifeline.follow_parent()
+    serve(settings.load())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,7 @@
 """What every module's routes may ask for: the context, who is calling, and a router."""
 
 import hashlib
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -13,6 +12,7 @@ from zxo.context import Context
 from zxo.kit import idempotency
 from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import as_app_error, respond
+from zxo.kit.lean import Handler, lean_handler
 from zxo.kit.security import SessionEnded, TokenExpired
 
 
@@ -55,24 +55,23 @@ async def current_user(request: Request) -> Caller:
 Ctx = Annotated[Context, Depends(get_context)]
 CurrentUser = Annotated[Caller, Depends(current_user)]
 
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-
-class IdempotentRoute(APIRoute):
-    """A route whose POSTs honour Idempotency-Key."""
+class Route(APIRoute):
+    """A route that takes the short way where it can, and whose POSTs honour Idempotency-Key."""
 
     def get_route_handler(self) -> Handler:
-        handler = super().get_route_handler()
-        if "POST" not in (self.methods or set()):
-            return handler
+        handler = lean_handler(self.endpoint) or super().get_route_handler()
+        return _idempotent(handler) if "POST" in (self.methods or set()) else handler
 
-        async def handle(request: Request) -> Response:
-            key = request.headers.get("idempotency-key")
-            if key is None:
-                return await handler(request)
-            return await _answer_once(request, key, handler)
 
-        return handle
+def _idempotent(handler: Handler) -> Handler:
+    async def handle(request: Request) -> Response:
+        key = request.headers.get("idempotency-key")
+        if key is None:
+            return await handler(request)
+        return await _answer_once(request, key, handler)
+
+    return handle
 
 
 async def _answer_once(request: Request, key: str, handler: Handler) -> Response:
@@ -103,4 +102,4 @@ async def _scope(request: Request, body: bytes) -> str:
 
 def router(tag: str) -> APIRouter:
     """A router for one module under /v1."""
-    return APIRouter(prefix="/v1", tags=[tag], route_class=IdempotentRoute)
+    return APIRouter(prefix="/v1", tags=[tag], route_class=Route)

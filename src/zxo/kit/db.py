@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -67,11 +67,9 @@ class Database:
     async def execute(self, sql: str, *args: Any) -> str:
         return await self.primary.execute(sql, *args)
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """A connection to the primary; each statement is a transaction of its own."""
-        async with self.primary.acquire() as connection:
-            yield connection
+        return self.primary.acquire()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -82,11 +80,9 @@ class Database:
         async with self.primary.acquire() as connection, connection.transaction():
             yield connection
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Connection]:
+    def read(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for what may lag: statistics, exports, board fallback. Never own state."""
-        async with self.replica.acquire() as connection:
-            yield connection
+        return self.replica.acquire()
 
 
 async def open_pool(

@@ -1,9 +1,10 @@
 """The outermost layer: request ids, size and form of the body, metrics, and the last resort."""
 
+import logging
+import os
 import re
 import time
 from urllib.parse import unquote_to_bytes
-from uuid import uuid4
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,6 +17,7 @@ from zxo.kit.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from zxo.kit.failures import respond
 
 log = get_logger(__name__)
+_standard_log = logging.getLogger(__name__)
 
 SLOW_MS = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -76,7 +78,7 @@ class Edge:
         if scope["method"] not in _METHODS_WITH_BODY:
             return receive
         headers = dict(scope["headers"])
-        if int(headers.get(b"content-length", b"0")) > self._max_body:
+        if _stated_length(headers) > self._max_body:
             raise PayloadTooLarge(f"the body may have {self._max_body} bytes")
         body = await self._read(receive)
         if body and not _is_json(headers.get(b"content-type", b"")):
@@ -120,7 +122,7 @@ def _request_id(scope: Scope) -> str:
             text = value.decode("latin-1")
             if _REQUEST_ID.fullmatch(text):
                 return str(text)
-    return uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _check_target(scope: Scope) -> None:
@@ -136,6 +138,14 @@ def _check_target(scope: Scope) -> None:
             raise BadRequest("the address contains NUL")
 
 
+def _stated_length(headers: dict[bytes, bytes]) -> int:
+    """0 where nothing is stated: a chunked body is measured as it comes."""
+    stated = headers.get(b"content-length", b"0")
+    if not stated.isdigit():
+        raise BadRequest("Content-Length is not a number")
+    return int(stated)
+
+
 def _is_json(content_type: bytes) -> bool:
     media_type = content_type.split(b";")[0].strip().lower()
     return media_type == b"application/json"
@@ -146,5 +156,10 @@ def _account(scope: Scope, status: int, milliseconds: float) -> None:
     template = getattr(route, "path", "unmatched")
     method = scope["method"] if scope["method"] in _METHODS else "OTHER"
     metrics.observe_request(method, template, status or 500, milliseconds)
-    write = log.info if milliseconds > SLOW_MS or status >= 400 else log.debug
-    write("request", method=method, route=template, status=status, ms=round(milliseconds, 1))
+    notable = milliseconds > SLOW_MS or status >= 400
+    level = logging.INFO if notable else logging.DEBUG
+    if not _standard_log.isEnabledFor(level):
+        return  # asked before the fields are made: most requests are not logged
+    log.log(
+        level, "request", method=method, route=template, status=status, ms=round(milliseconds, 1)
+    )

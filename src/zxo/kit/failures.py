@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from structlog import get_logger
@@ -18,6 +19,9 @@ from zxo.kit.web import Failure, Problem, json_response
 log = get_logger(__name__)
 
 PROBLEM = "application/problem+json"
+# Enough to mend a form; a body of nothing but mistakes gets no answer larger than itself.
+MOST_FIELDS = 20
+LONGEST_NAME = 100
 
 _BY_STATUS: dict[int, type[AppError]] = {
     cls.status: cls
@@ -99,10 +103,23 @@ def install(app: FastAPI, clock: Clock) -> None:
     """Answer every error that a route raises."""
 
     async def handle(request: Request, error: Exception) -> Response:
-        return respond(request, error, clock)
+        answer = respond(request, error, clock)
+        if answer.status_code == errors.MethodNotAllowed.status:
+            # The framework names the methods of the first route only.
+            answer.headers["Allow"] = _allowed(app, request.scope["path"])
+        return answer
 
     for kind in (AppError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, handle)
+
+
+def _allowed(app: FastAPI, path: str) -> str:
+    """The methods that the routes at `path` answer, as the Allow header lists them."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(app.routes):
+        if route.methods and route.path_regex.match(path):
+            methods |= route.methods
+    return ", ".join(sorted(methods))
 
 
 def _log(error: Exception, told: AppError) -> None:
@@ -121,7 +138,10 @@ def _from_http(error: HTTPException) -> AppError:
 
 def _invalid_fields(found: Sequence[Any]) -> InvalidFields:
     """Field paths and reasons. Never the rejected value: it may be somebody's secret."""
-    fields = [{"field": _path(item["loc"]), "reason": _reason(item)} for item in found]
+    fields = [
+        {"field": _path(item["loc"])[:LONGEST_NAME], "reason": _reason(item)}
+        for item in found[:MOST_FIELDS]
+    ]
     detail = "; ".join(f"{item['field']}: {item['reason']}" for item in fields)
     return InvalidFields(detail, data={"fields": fields})
 
@@ -135,6 +155,8 @@ def _path(location: Sequence[str | int]) -> str:
 def _reason(item: dict[str, Any]) -> str:
     if item["type"] == "json_invalid":
         return "not valid JSON"
+    if item["type"] in {"model_type", "model_attributes_type"}:
+        return "must be a JSON object"
     if item["type"] == "extra_forbidden":
         return "unknown field"
     return str(item["msg"]).removeprefix("Value error, ")
