@@ -18,8 +18,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-_EXAMPLE_SECRETS = ("your_jwt_secret", "changeme", "secret", "example")
+_EXAMPLE_SECRETS = ("your_", "changeme", "change-me", "secret", "example", "password")
 SHORTEST_SECRET = 32
+FEWEST_DIFFERENT = 8
 
 
 class SettingsError(Exception):
@@ -29,9 +30,9 @@ class SettingsError(Exception):
 def _duration(text: object) -> object:
     if not isinstance(text, str):
         return text
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text.strip())
     if match is None:
-        raise ValueError("write a number and a unit: 30s, 15m, 12h or 7d")
+        raise ValueError("write a number above 0 and a unit: 30s, 15m, 12h or 7d")
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
     return timedelta(**{units[match[2]]: int(match[1])})
 
@@ -43,7 +44,14 @@ class Section(BaseSettings):
     """One group of variables. `.env` in the working folder is read too."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, populate_by_name=True
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        # Field names are for code. As variables they would be $USER, $PORT, $HOST: names that mean
+        # something else. No variable's name can begin with "=", so only the aliases are read.
+        populate_by_name=True,
+        env_prefix="=",
     )
 
 
@@ -54,11 +62,31 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _url(*schemes: str) -> AfterValidator:
+    """Refuses a URL of another scheme, without showing it: there may be a password in it."""
+
+    def check(url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        if text and not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must begin with {schemes[0]}://")
+        return url
+
+    return AfterValidator(check)
+
+
+PostgresUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
+ValkeyUrl = Annotated[SecretStr, _url("redis", "rediss", "unix")]
+
+
 class DatabaseSettings(Section):
     """PostgreSQL 15 or newer. A URL wins over the parts; neither means the embedded server."""
 
-    url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
-    replica_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_REPLICA_URL")
+    url: PostgresUrl = Field(SecretStr(""), validation_alias="DATABASE_URL")
+    replica_url: PostgresUrl = Field(SecretStr(""), validation_alias="DATABASE_REPLICA_URL")
     host: str = Field("", validation_alias="DB_HOST")
     port: int = Field(5432, validation_alias="DB_PORT", ge=1, le=65535)
     name: str = Field("zxo", validation_alias="DB_NAME")
@@ -76,19 +104,19 @@ class DatabaseSettings(Section):
             return url
         if not self.host:
             return ""
-        user, password = quote(self.user), quote(self.password.get_secret_value(), safe="")
+        user, password = _quoted(self.user), _quoted(self.password.get_secret_value())
         credentials = f"{user}:{password}" if password else user
-        return f"postgresql://{credentials}@{self.host}:{self.port}/{quote(self.name)}"
+        return f"postgresql://{credentials}@{self.host}:{self.port}/{_quoted(self.name)}"
 
 
 class ValkeySettings(Section):
     """Valkey 8 or newer, or Redis. A URL wins over the parts; neither means the embedded server."""
 
-    url: SecretStr = Field(SecretStr(""), validation_alias="REDIS_URL")
+    url: ValkeyUrl = Field(SecretStr(""), validation_alias="REDIS_URL")
     host: str = Field("", validation_alias="REDIS_HOST")
     port: int = Field(6379, validation_alias="REDIS_PORT", ge=1, le=65535)
     password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_PASSWORD")
-    protocol: Literal[2, 3] = Field(3, validation_alias="REDIS_PROTOCOL")
+    protocol: int = Field(3, validation_alias="REDIS_PROTOCOL", ge=2, le=3)
 
     def dsn(self) -> str:
         """The URL to connect to; empty where nothing is configured."""
@@ -96,8 +124,13 @@ class ValkeySettings(Section):
             return url
         if not self.host:
             return ""
-        password = quote(self.password.get_secret_value(), safe="")
+        password = _quoted(self.password.get_secret_value())
         return f"redis://{':' + password + '@' if password else ''}{self.host}:{self.port}/0"
+
+
+def _quoted(part: str) -> str:
+    """`part` as it may stand between the separators of a URL."""
+    return quote(part, safe="")
 
 
 class TokenSettings(Section):
@@ -111,6 +144,12 @@ class TokenSettings(Section):
     expires_in: Duration = Field(timedelta(days=7), validation_alias="JWT_EXPIRES_IN")
     issuer: str = Field("zxo", validation_alias="JWT_ISSUER")
     audience: str = Field("zxo-app", validation_alias="JWT_AUDIENCE")
+
+    @model_validator(mode="after")
+    def _has_a_key_to_sign_with(self) -> Self:
+        if self.algorithm == "EdDSA" and "PRIVATE KEY" not in self.secret.get_secret_value():
+            raise ValueError("JWT_SECRET must be a private key (PEM) where JWT_ALGORITHM is EdDSA")
+        return self
 
 
 class WechatSettings(Section):
@@ -148,8 +187,8 @@ class Settings(Section):
         (), validation_alias="ZXO_MODULES"
     )
     max_body: int = Field(65_536, validation_alias="ZXO_MAX_BODY", ge=1024)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", validation_alias="LOG_LEVEL"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
+        Field("INFO", validation_alias="LOG_LEVEL")
     )
     metrics_dir: str = Field("", validation_alias="PROMETHEUS_MULTIPROC_DIR")
 
@@ -177,16 +216,31 @@ class Settings(Section):
             raise ValueError(
                 "production needs DATABASE_URL (or DB_HOST) and REDIS_URL (or REDIS_HOST)"
             )
-        _check_secret(self.tokens)
+        _refuse_examples(
+            DB_PASSWORD=self.database.password,
+            REDIS_PASSWORD=self.valkey.password,
+            WECHAT_APP_SECRET=self.wechat.app_secret,
+        )
+        _refuse_weak("JWT_SECRET", self.tokens.secret)
+        for secret in self.tokens.previous_secrets:  # whoever knows one of them can sign
+            _refuse_weak("JWT_PREVIOUS_SECRETS", secret)
         return self
 
 
-def _check_secret(tokens: TokenSettings) -> None:
-    secret = tokens.secret.get_secret_value()
-    if len(secret) < SHORTEST_SECRET:
-        raise ValueError(f"JWT_SECRET needs at least {SHORTEST_SECRET} characters in production")
-    if secret.lower().startswith(_EXAMPLE_SECRETS) or len(set(secret)) < 8:
-        raise ValueError("JWT_SECRET is an example; make one with: openssl rand -base64 48")
+def _refuse_examples(**secrets: SecretStr) -> None:
+    for name, secret in secrets.items():
+        if secret.get_secret_value().lower().startswith(_EXAMPLE_SECRETS):
+            raise ValueError(f"{name} is an example; production needs a secret of its own")
+
+
+def _refuse_weak(name: str, secret: SecretStr) -> None:
+    _refuse_examples(**{name: secret})
+    text = secret.get_secret_value()
+    if len(text) < SHORTEST_SECRET or len(set(text)) < FEWEST_DIFFERENT:
+        raise ValueError(
+            f"{name} needs {SHORTEST_SECRET} random characters in production;"
+            " make one with: openssl rand -base64 48"
+        )
 
 
 def load(**variables: str) -> Settings:

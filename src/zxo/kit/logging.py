@@ -67,6 +67,8 @@ def _renderers(terminal: bool, role: str) -> list[Processor]:
 
     meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if terminal:
-        return [add_role, meta, structlog.dev.ConsoleRenderer()]
+        # Not the default traceback: it prints local variables, and with them tokens.
+        plain = structlog.dev.plain_traceback
+        return [add_role, meta, structlog.dev.ConsoleRenderer(exception_formatter=plain)]
     json = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
     return [add_role, meta, structlog.processors.format_exc_info, json]

@@ -1,13 +1,54 @@
 """OpenAPI for answers that are structs: their schemas come from msgspec, with the envelope."""
 
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 
-from zxo.kit.errors import AppError
+from zxo.kit.errors import (
+    AppError,
+    BadRequest,
+    PayloadTooLarge,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from zxo.kit.failures import InvalidFields
+from zxo.kit.idempotency import InvalidKey, KeyReused, StillRunning
+from zxo.kit.security import SessionEnded, TokenExpired, TokenInvalid
 from zxo.kit.web import Failure, Problem, Reply
+
+Dependency = Callable[..., Any]
+
+# What routes refuse before they are asked, and therefore do not declare.
+_ANYWHERE = (BadRequest, InvalidFields, Unavailable)
+_WITH_BODY = (PayloadTooLarge, UnsupportedMediaType)
+_SECURED = (Unauthorized, TokenInvalid, TokenExpired, SessionEnded)
+_IDEMPOTENT = (InvalidKey, KeyReused, StillRunning)
+
+_BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "同一个键在 24 小时内重复提交时，返回第一次的结果",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+_HEADERS = {
+    "X-Request-Id": {"description": "请求编号", "schema": {"type": "string"}},
+    "Retry-After": {"description": "多少秒后重试", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"schema": {"const": "Bearer"}},
+    "Idempotent-Replayed": {
+        "description": "这是同一 Idempotency-Key 第一次的结果",
+        "schema": {"const": "true"},
+    },
+}
+
+_MAY_RETRY = {TooManyRequests.status, Unavailable.status}
 
 _REFERENCE = "#/components/schemas/{name}"
 _documented: dict[type[Reply], dict[str, Any]] = {}
@@ -24,13 +65,13 @@ def answers(data: type[Reply] | None, *errors: type[AppError], status: int = 200
     }
 
 
-def _failures(errors: tuple[type[AppError], ...]) -> dict[int | str, dict[str, Any]]:
+def _failures(errors: Collection[type[AppError]]) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int | str, list[type[AppError]]] = {}
     for error in errors:
         by_status.setdefault(error.status, []).append(error)
     return {
         status: {
-            "description": "；".join(f"`{error.code}` {error.message}" for error in kinds),
+            "description": "；".join(map(_sentence, kinds)),
             "content": {
                 **_json({"$ref": _REFERENCE.format(name="Failure")}),
                 "application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}},
@@ -38,6 +79,10 @@ def _failures(errors: tuple[type[AppError], ...]) -> dict[int | str, dict[str, A
         }
         for status, kinds in by_status.items()
     }
+
+
+def _sentence(error: type[AppError]) -> str:
+    return f"`{error.code}` {error.message}"
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
@@ -64,32 +109,91 @@ def _reference(data: type[Reply]) -> dict[str, Any]:
     return {"$ref": _REFERENCE.format(name=data.__name__)}
 
 
-def install(app: FastAPI) -> None:
-    """Serve the schema at /openapi.json, with the structs' components in it."""
+def install(app: FastAPI, secured_by: Collection[Dependency] = ()) -> None:
+    """Serve the schema at /openapi.json, with the structs' components in it.
+
+    A route that depends on one of `secured_by` needs a token.
+    """
 
     def schema() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _build(app)
+            app.openapi_schema = _build(app, secured_by)
         return app.openapi_schema
 
     app.openapi = schema  # type: ignore[method-assign]
 
 
-def _build(app: FastAPI) -> dict[str, Any]:
+def _build(app: FastAPI, secured_by: Collection[Dependency]) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = {"bearer": _BEARER}
+    components["headers"] = _HEADERS
+    _add_structs(components.setdefault("schemas", {}))
+    for method, dependant, operation in _operations(app, document):
+        _complete(operation, method, secured=_needs(dependant, secured_by))
+    return document
+
+
+def _add_structs(schemas: dict[str, Any]) -> None:
     structs: list[type[msgspec.Struct]] = [*_documented, Failure, Problem]
     _, components = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(_number_decimals(components))
-    # FastAPI documents a 422 for every route with parameters; ours is a 400.
-    for path in document["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    return document
+
+
+def _operations(app: FastAPI, document: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The method, the dependant and the documentation of every documented operation."""
+    for route in iter_route_contexts(app.routes):
+        documented = document["paths"].get(route.path_format, {})
+        for method in route.methods or ():
+            if operation := documented.get(method.lower()):
+                yield method, route.dependant, operation
+
+
+def _needs(dependant: Any, dependencies: Collection[Dependency]) -> bool:
+    return dependant.call in dependencies or any(
+        _needs(inner, dependencies) for inner in dependant.dependencies
+    )
+
+
+def _complete(operation: dict[str, Any], method: str, *, secured: bool) -> None:
+    """Add what every operation of this kind does, whatever its route declares."""
+    # FastAPI documents a 422 for every route with parameters; ours is a 400.
+    operation["responses"].pop("422", None)
+    expected = [*_ANYWHERE]
+    if method != "GET":
+        expected += _WITH_BODY
+    if secured:
+        operation["security"] = [{"bearer": []}]
+        expected += _SECURED
+    if method == "POST":
+        operation.setdefault("parameters", []).append(_KEY)
+        expected += _IDEMPOTENT
+    _add_failures(operation["responses"], expected)
+    for status, response in operation["responses"].items():
+        response["headers"] = _headers_of(int(status), method)
+
+
+def _add_failures(responses: dict[str, Any], expected: Collection[type[AppError]]) -> None:
+    for error in expected:
+        ((status, added),) = _failures([error]).items()
+        known = responses.setdefault(str(status), added)
+        if _sentence(error) not in known["description"]:
+            known["description"] += f"；{_sentence(error)}"
+
+
+def _headers_of(status: int, method: str) -> dict[str, Any]:
+    names = ["X-Request-Id"]
+    if status == Unauthorized.status:
+        names.append("WWW-Authenticate")
+    elif status in _MAY_RETRY:
+        names.append("Retry-After")
+    elif method == "POST":
+        names.append("Idempotent-Replayed")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _number_decimals(node: Any) -> Any:

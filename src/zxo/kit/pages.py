@@ -1,6 +1,8 @@
 """Lists a page at a time: `limit` and an opaque `cursor` that says where the last page ended."""
 
 import base64
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -26,11 +28,27 @@ def encode_cursor(position: object) -> str:
 
 
 def decode_cursor(cursor: str | None, kind: type[T]) -> T | None:
-    """The position of `cursor`; None for the first page. Raises InvalidCursor."""
+    """The position of `cursor`; None for the first page. Raises InvalidCursor.
+
+    Anybody can make a cursor: what it holds is checked as any other input.
+    """
     if cursor is None:
         return None
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        return msgspec.json.decode(raw, type=kind)
+        position = msgspec.json.decode(raw, type=kind)
     except (ValueError, msgspec.DecodeError):
         raise InvalidCursor from None
+    parts = position if isinstance(position, Iterable) else (position,)
+    if not all(map(_can_be_asked_for, parts)):
+        raise InvalidCursor
+    return position
+
+
+def _can_be_asked_for(part: object) -> bool:
+    """Whether PostgreSQL has such a value: it knows no larger numbers, and no NUL in a text."""
+    if isinstance(part, int):
+        return abs(part) < 2**63
+    if isinstance(part, datetime):  # far from the ends: it is moved to UTC
+        return part.tzinfo is not None and 1 < part.year < 9999
+    return not (isinstance(part, str) and "\0" in part)

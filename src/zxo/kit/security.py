@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from zxo.kit.errors import Unauthorized
 
-REQUIRED = ["sid", "jti", "iat", "exp", "iss", "aud"]
+REQUIRED = ["userId", "sid", "jti", "iat", "exp", "iss", "aud"]
 MAX_TOKEN_LENGTH = 4096
 VERIFIED_LIMIT = 20_000
 

@@ -9,6 +9,9 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 # U+200D stays, emoji are made with it.
 _INVISIBLE = re.compile("[\u200b\u200c\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
 
+# Bodies here are two or three levels deep; more is an attack on the stack.
+MAX_DEPTH = 32
+
 
 def clean(text: str) -> str:
     """`text` in NFC without invisible marks. Raises ValueError on control characters."""
@@ -17,12 +20,17 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
 
 
-def clean_deep(value: object) -> object:
-    """Every string of a JSON value cleaned, keys included; other values as they are."""
+def clean_deep(value: object, depth: int = MAX_DEPTH) -> object:
+    """Every string of a JSON value cleaned, keys included; other values as they are.
+
+    Raises ValueError on text that `clean` refuses, and on more than `depth` levels.
+    """
     if isinstance(value, str):
         return clean(value)
+    if not isinstance(value, list | dict):
+        return value
+    if depth == 0:
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, list):
-        return [clean_deep(item) for item in value]
-    if isinstance(value, dict):
-        return {clean_deep(key): clean_deep(item) for key, item in value.items()}
-    return value
+        return [clean_deep(item, depth - 1) for item in value]
+    return {clean_deep(key): clean_deep(item, depth - 1) for key, item in value.items()}
