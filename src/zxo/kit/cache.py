@@ -94,7 +94,7 @@ class Cache(Generic[V]):
     def _store(self, key: int, value: V) -> None:
         version = self._version_of(value)
         known = self._entries.get(key)
-        if known and known.version > version:
+        if known and known.version > version and time.monotonic() < known.expires:
             return
         lifetime = TTL_SECONDS * (1 + JITTER * random.random())  # noqa: S311 - no secret
         self._remember(key, _Entry(value, version, time.monotonic() + lifetime))

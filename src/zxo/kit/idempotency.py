@@ -7,13 +7,17 @@ An answer is kept unless trying again may help: 401, 429 and 5xx release the key
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 from starlette.responses import Response
+from structlog import get_logger
 
 from zxo.kit.crypto import Sealer
-from zxo.kit.db import Database
+from zxo.kit.db import Database, is_away
 from zxo.kit.errors import BadRequest, Conflict
+
+log = get_logger(__name__)
 
 KEEP = "24 hours"
 # A run that has not answered by then was killed: the next twin takes its place.
@@ -28,13 +32,15 @@ SET fingerprint = excluded.fingerprint, status = NULL, answer = NULL,
 WHERE known.recorded_at < clock_timestamp() - interval '{KEEP}'
    OR (known.status IS NULL
        AND known.recorded_at < clock_timestamp() - make_interval(secs => {ABANDONED_SECONDS}))
-RETURNING true
+RETURNING recorded_at
 """
 READ = "SELECT fingerprint, status, answer FROM idempotency_keys WHERE scope = $1 AND key = $2"
+# $3 is the claim's own recorded_at: a claim that was taken over is no longer ours to end.
 KEEP_ANSWER = """
-UPDATE idempotency_keys SET status = $3, answer = $4 WHERE scope = $1 AND key = $2
+UPDATE idempotency_keys SET status = $4, answer = $5
+WHERE scope = $1 AND key = $2 AND recorded_at = $3
 """
-RELEASE = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND status IS NULL"
+RELEASE = "DELETE FROM idempotency_keys WHERE scope = $1 AND key = $2 AND recorded_at = $3"
 CLEAN = f"""
 DELETE FROM idempotency_keys WHERE recorded_at < clock_timestamp() - interval '{KEEP}'
 """
@@ -88,7 +94,8 @@ async def answer_once(
     database: Database, sealer: Sealer, this: Attempt, run: Callable[[], Awaitable[Response]]
 ) -> Response:
     """Run the request, or replay the answer of its twin. Raises KeyReused, StillRunning."""
-    if not await database.fetchval(CLAIM, this.scope, this.key, this.fingerprint):
+    claim = await database.fetchval(CLAIM, this.scope, this.key, this.fingerprint)
+    if claim is None:
         kept = await _kept_answer(database, sealer, this)
         if kept is not None:
             return kept
@@ -97,9 +104,15 @@ async def answer_once(
     try:
         response = await run()
     except Exception:
-        await database.execute(RELEASE, this.scope, this.key)
+        await database.execute(RELEASE, this.scope, this.key, claim)
         raise
-    await _keep(database, sealer, this, response)
+    try:
+        await _keep(database, sealer, this, claim, response)
+    except Exception as error:
+        if not is_away(error):
+            raise
+        # What was asked for is done: a failure would only make the caller ask again.
+        log.warning("answer_not_kept", reason=type(error).__name__)
     return response
 
 
@@ -116,14 +129,16 @@ async def _kept_answer(database: Database, sealer: Sealer, this: Attempt) -> Res
     return Response(kept.body, row["status"], headers, kept.media_type)
 
 
-async def _keep(database: Database, sealer: Sealer, this: Attempt, response: Response) -> None:
+async def _keep(
+    database: Database, sealer: Sealer, this: Attempt, claim: datetime, response: Response
+) -> None:
     status = response.status_code
     if status >= 500 or status in _RELEASED:
-        await database.execute(RELEASE, this.scope, this.key)
+        await database.execute(RELEASE, this.scope, this.key, claim)
         return
     kept = _Kept(bytes(response.body), response.headers.get("content-type", ""))
     sealed = sealer.seal(msgspec.msgpack.encode(kept), this.bound_to)
-    await database.execute(KEEP_ANSWER, this.scope, this.key, status, sealed)
+    await database.execute(KEEP_ANSWER, this.scope, this.key, claim, status, sealed)
 
 
 async def clean(database: Database) -> None:

@@ -20,6 +20,7 @@ from pgqueuer.core.executors import (
     EntrypointExecutorParameters,
     ScheduleExecutor,
 )
+from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job, Schedule
 from pgqueuer.domain.types import QueueExecutionMode
 from structlog import get_logger
@@ -33,6 +34,8 @@ log = get_logger(__name__)
 Run = Callable[[bytes], Awaitable[None]]
 
 RUNS_BEFORE_PARKED = 5
+FIRST_RETRY = timedelta(seconds=1)  # each further one waits twice as long, up to the longest
+LONGEST_RETRY = timedelta(minutes=5)
 HEARTBEAT = timedelta(seconds=5)  # a job whose worker was killed is picked up again after this
 SCHEDULE_ZONE = "Asia/Shanghai"
 
@@ -54,7 +57,12 @@ class _InShanghai(ScheduleExecutor):
 
 def _retrying(parameters: EntrypointExecutorParameters) -> AbstractEntrypointExecutor:
     # The library counts attempts from 0 and gives up once the count reaches max_attempts.
-    return DatabaseRetryEntrypointExecutor(parameters, max_attempts=RUNS_BEFORE_PARKED - 1)
+    return DatabaseRetryEntrypointExecutor(
+        parameters,
+        max_attempts=RUNS_BEFORE_PARKED - 1,
+        initial_delay=FIRST_RETRY,
+        max_delay=LONGEST_RETRY,
+    )
 
 
 async def enqueue_each(connection: Connection, jobs: Sequence[tuple[str, bytes]]) -> None:
@@ -86,7 +94,11 @@ def build_queue(
 
 def _register(queue: PgQueuer, name: str, run: Run) -> None:
     async def execute(job: Job) -> None:
-        await run(job.payload or b"")
+        try:
+            await run(job.payload or b"")
+        except asyncio.CancelledError:
+            # The worker may wait no longer. The library would take the job for called off.
+            raise RetryRequested(timedelta(0), "cut off") from None
 
     queue.entrypoint(name, on_failure="hold", executor_factory=_retrying)(execute)
 

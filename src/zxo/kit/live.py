@@ -8,6 +8,7 @@ sent has arrived when its pong does. `trusted()` says whether that proof is youn
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -27,6 +28,8 @@ PENDING_LIMIT = 50_000
 BATCH = 500
 
 Listener = Callable[[str, int], None]
+
+_AWAY = (RedisError, OSError, TimeoutError)
 
 
 class _Message(msgspec.Struct, array_like=True):
@@ -60,7 +63,8 @@ class Bus:
     def announce(self, topic: str, key: str, version: int) -> None:
         """Tell the other processes; returns at once. Call after the commit."""
         if len(self._pending) < PENDING_LIMIT:
-            self._pending[topic, key] = version
+            # Two requests may announce in another order than they committed in.
+            self._pending[topic, key] = max(version, self._pending.get((topic, key), version))
         self._wake.set()
 
     async def run(self) -> None:
@@ -77,7 +81,7 @@ class Bus:
         try:
             while self._pending:
                 await self._publish(dict(list(self._pending.items())[:BATCH]))
-        except (RedisError, OSError, TimeoutError) as error:
+        except _AWAY as error:
             log.debug("announcements_delayed", reason=type(error).__name__)
             return False
         return True
@@ -104,31 +108,34 @@ class Bus:
             try:
                 async with self._valkey.pubsub() as subscription:
                     await self._listen(subscription)
-            except (RedisError, OSError, TimeoutError) as error:
+            except _AWAY as error:
                 if self.trusted():
                     log.warning("bus_lost", reason=type(error).__name__)
+            except Exception:  # a message that is not ours to read: what it said is missed
+                log.exception("bus_failed")
             self._heard_at = float("-inf")
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen(self, subscription: PubSub) -> None:
         await subscription.subscribe(self._channel)
-        for missed in self._on_gap:
-            missed()
         next_ping, silent_since = 0.0, time.monotonic()
         while True:
             if time.monotonic() >= next_ping:
                 await subscription.ping(message=str(time.monotonic()))
                 next_ping = time.monotonic() + PING_SECONDS
-            message = await subscription.get_message(
-                ignore_subscribe_messages=True, timeout=PING_SECONDS
-            )
+            message = await subscription.get_message(timeout=PING_SECONDS)
             if message is not None:
                 silent_since = time.monotonic()
                 self._hear(message["type"], message["data"])
             elif time.monotonic() - silent_since > SILENCE_SECONDS:
                 raise TimeoutError("Valkey does not answer")
 
-    def _hear(self, kind: str, data: bytes) -> None:
+    def _hear(self, kind: str, data: Any) -> None:
+        if kind == "subscribe":
+            # Now, not when it was asked for: what was changed in between, nobody told us.
+            for missed in self._on_gap:
+                missed()
+            return
         if kind == "pong":
             self._heard_at = float(data)
             return

@@ -31,6 +31,7 @@ class PolledSet:
         self._database = database
         self._sql = sql
         self._ids: set[Any] = set()
+        self._added: set[Any] = set()  # while a poll was on its way: it may not have seen them
         self._polled_at = float("-inf")
         self._loaded_at = float("-inf")
         self._changed = asyncio.Event()
@@ -41,6 +42,7 @@ class PolledSet:
     def add(self, item: Any) -> None:
         """Add at once what this process has just written."""
         self._ids.add(item)
+        self._added.add(item)
 
     async def fresh(self) -> None:
         """Return when the set is young enough. Raises Unavailable after 2 s without an answer."""
@@ -66,11 +68,12 @@ class PolledSet:
     async def poll(self) -> None:
         """Read what was recorded since the last poll."""
         began = time.monotonic()
+        self._added = set()
         everything = began - self._loaded_at > RELOAD_SECONDS
         since = None if everything else began - self._polled_at + OVERLAP_SECONDS
         ids = {row[0] for row in await self._database.fetch(self._sql, since)}
         if everything:
-            self._ids, self._loaded_at = ids, began
+            self._ids, self._loaded_at = ids | self._added, began
         else:
             self._ids |= ids
         self._polled_at = began
