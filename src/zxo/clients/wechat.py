@@ -1,10 +1,12 @@
 """WeChat's server API: who is behind a login code.
 
 https://developers.weixin.qq.com/miniprogram/dev/server/API/user-login/api_code2session.html
-A code lives five minutes and serves once. The session_key never leaves this file.
+A code lives five minutes and serves once. The session_key is not even read.
 """
 
 import asyncio
+import logging
+from contextlib import suppress
 
 import httpx
 import msgspec
@@ -13,10 +15,12 @@ from structlog import get_logger
 from zxo.kit.errors import Forbidden, TooManyRequests, Unauthorized, Unavailable
 
 log = get_logger(__name__)
+# The library logs every URL, and this one holds our secret: not even where nobody configured logs.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
-TIMEOUT = httpx.Timeout(5.0, connect=3.0)
-BUSY_RETRY_SECONDS = 0.2
-TRIES = 3
+TIMEOUT_SECONDS = 5.0
+CONNECT_SECONDS = 3.0
+BUSY_PAUSES = (0.0, 0.2, 0.4)  # seconds before each try
 
 
 class InvalidLoginCode(Unauthorized):
@@ -43,16 +47,8 @@ class WechatUnavailable(Unavailable):
     code, message = "wechat_unavailable", "微信服务暂时不可用，请稍后再试"
 
 
-class Login(msgspec.Struct, frozen=True):
-    """Who logged in. `unionid` is there for apps bound to an open-platform account."""
-
-    openid: str
-    unionid: str | None = None
-
-
 class _Answer(msgspec.Struct):
     openid: str = ""
-    unionid: str | None = None
     errcode: int = 0
 
 
@@ -63,24 +59,26 @@ class _Busy(Exception):
 class Wechat:
     """A client for one mini program."""
 
-    def __init__(self, app_id: str, app_secret: str, base_url: str) -> None:
+    def __init__(
+        self, app_id: str, app_secret: str, base_url: str, *, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
         self._app_id = app_id
         self._app_secret = app_secret
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT)
+        patience = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
+        self._http = httpx.AsyncClient(base_url=base_url, timeout=patience)
 
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def login(self, code: str) -> Login:
-        """Exchange a login code. Raises one of the errors above."""
-        for attempt in range(TRIES):
-            try:
+    async def openid(self, code: str) -> str:
+        """Who is behind a login code, which it uses up. Raises one of the errors above."""
+        for pause in BUSY_PAUSES:
+            await asyncio.sleep(pause)
+            with suppress(_Busy):
                 return await self._code2session(code)
-            except _Busy:
-                await asyncio.sleep(BUSY_RETRY_SECONDS * (attempt + 1))
         raise WechatUnavailable("WeChat says that it is busy")
 
-    async def _code2session(self, code: str) -> Login:
+    async def _code2session(self, code: str) -> str:
         query = {
             "appid": self._app_id,
             "secret": self._app_secret,
@@ -92,13 +90,13 @@ class Wechat:
             response.raise_for_status()
             # The Content-Type says text/plain; the body is JSON all the same.
             answer = msgspec.json.decode(response.content, type=_Answer)
-        except (httpx.HTTPError, msgspec.DecodeError) as error:
+        except (httpx.HTTPError, msgspec.DecodeError, UnicodeDecodeError) as error:
             # Not the error's text: it holds the URL, and so the secret.
             raise WechatUnavailable(f"WeChat did not answer: {type(error).__name__}") from None
         _raise_for(answer.errcode)
         if not answer.openid:
             raise WechatUnavailable("WeChat answered without an openid")
-        return Login(answer.openid, answer.unionid)
+        return answer.openid
 
 
 def _raise_for(errcode: int) -> None:

@@ -19,7 +19,14 @@ from zxo.kit.openapi import answers
 from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cursor
 from zxo.kit.web import ok
 from zxo.modules.auth import service
-from zxo.modules.auth.errors import AccountDeleted, AlreadyRefreshed, NoSuchSession
+from zxo.modules.auth.errors import (
+    AccountDeleted,
+    AlreadyRefreshed,
+    InvalidDevelopmentName,
+    NoSuchSession,
+    TooOldToRefresh,
+    WechatNotConfigured,
+)
 from zxo.modules.auth.schemas import (
     LoginReply,
     SessionItem,
@@ -37,11 +44,13 @@ api = router("认证")
     **answers(
         LoginReply,
         InvalidFields,
+        InvalidDevelopmentName,
         InvalidLoginCode,
         WechatUserBlocked,
         AccountDeleted,
         WechatTooOften,
         WechatUnavailable,
+        WechatNotConfigured,
     ),
 )
 async def log_in_with_wechat(ctx: Ctx, request: Request, body: WechatLoginBody) -> Response:
@@ -50,7 +59,11 @@ async def log_in_with_wechat(ctx: Ctx, request: Request, body: WechatLoginBody) 
     return ok(ctx.clock, LoginReply.of(login, ctx.clock.now()))
 
 
-@api.post("/auth/refresh", summary="Token 刷新", **answers(TokenReply, AlreadyRefreshed))
+@api.post(
+    "/auth/refresh",
+    summary="Token 刷新",
+    **answers(TokenReply, Unauthorized, TooOldToRefresh, AlreadyRefreshed),
+)
 async def refresh(ctx: Ctx, request: Request) -> Response:
     claims = ctx.tokens.verify(bearer_token(request))
     return ok(ctx.clock, TokenReply(await service.refresh(ctx, claims)))

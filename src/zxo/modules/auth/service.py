@@ -50,7 +50,7 @@ async def _openid(ctx: Context, code: str) -> str:
         return openid
     if not ctx.settings.wechat.configured:
         raise WechatNotConfigured
-    return (await ctx.wechat.login(code)).openid
+    return await ctx.wechat.openid(code)
 
 
 def _refuse_deleted(user: User) -> None:
@@ -131,6 +131,7 @@ async def end_session(ctx: Context, user_id: int, session_id: UUID) -> None:
 async def list_sessions(
     ctx: Context, user_id: int, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[Session]:
-    """The user's living sessions, newest first."""
+    """The user's living sessions, newest first. Raises UserGone."""
+    await users.get(ctx, user_id)
     async with ctx.db.connection() as connection:
         return await repository.list_page(connection, user_id, ctx.clock.now(), after, limit)

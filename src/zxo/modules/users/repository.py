@@ -11,7 +11,8 @@ SELECT_USER = f"SELECT {COLUMNS} FROM users WHERE id = $1"
 
 SELECT_USER_FOR_UPDATE = f"SELECT {COLUMNS} FROM users WHERE id = $1 FOR UPDATE"
 
-SELECT_BY_OPENID = f"SELECT {COLUMNS} FROM users WHERE openid = $1"
+# Locked, so that the account cannot be erased before the session that refers to it is stored.
+SELECT_BY_OPENID = f"SELECT {COLUMNS} FROM users WHERE openid = $1 FOR SHARE"
 
 INSERT_USER = f"""
 WITH added AS (
@@ -30,7 +31,7 @@ SELECT smoking_years, daily_amount, price_per_pack, cigarettes_per_pack, enable_
        check_in_reminder_time, enable_milestone_notification, show_in_ranking, allow_friend_view,
        quit_at, timezone
 FROM user_settings JOIN users ON users.id = user_id
-WHERE user_id = $1
+WHERE user_id = $1 AND deleted_at IS NULL
 """
 
 
@@ -46,6 +47,7 @@ async def get_for_update(connection: Connection, user_id: int) -> User | None:
 
 
 async def get_by_openid(connection: Connection, openid: str) -> User | None:
+    """Keeps the row as it is until the transaction ends."""
     row = await connection.fetchrow(SELECT_BY_OPENID, openid)
     return User(*row) if row else None
 

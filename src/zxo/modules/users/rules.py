@@ -2,8 +2,6 @@
 
 from datetime import date, datetime, timedelta
 
-SMOKING_YEARS = ("1年以下", "1-3年", "3-5年", "5-10年", "10年以上")
-
 # The nickname that WeChat has handed to every app since 2022-10-25 instead of the real one.
 WECHAT_PLACEHOLDER = "微信用户"
 

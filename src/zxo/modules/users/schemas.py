@@ -1,5 +1,7 @@
 """Bodies of the routes under /users/me."""
 
+import re
+import unicodedata
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -19,13 +21,22 @@ from zxo.kit.web import Body, Reply
 from zxo.modules.users.models import Settings, User
 
 _EARLIEST_QUIT = datetime(1900, 1, 1, tzinfo=UTC)
-_ZONES = frozenset(available_timezones())
+_LATEST_QUIT = datetime(9999, 1, 1, tzinfo=UTC)  # later, some offsets lead out of the calendar
+# Without the two names that say "whatever this machine is set to".
+_ZONES = frozenset(available_timezones() - {"localtime", "Factory"})
+_ISO_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]")  # not 1764550800, which also parses
+
+# Spaces, joiners, marks without a letter. Not "unassigned": that is next year's emoji.
+_UNSEEN = {"Zs", "Cf", "Mn", "Mc", "Me"}
 
 
-def _has_text(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be blank")
-    return value.strip()
+def _one_line(value: str) -> str:
+    categories = {unicodedata.category(letter) for letter in value}
+    if categories & {"Cc", "Zl", "Zp"}:
+        raise ValueError("must be one line")
+    if categories <= _UNSEEN:
+        raise ValueError("must have something to see")
+    return value
 
 
 def _zone(value: str) -> str:
@@ -34,9 +45,9 @@ def _zone(value: str) -> str:
     return value
 
 
-def _not_ancient(value: datetime) -> datetime:
-    if value < _EARLIEST_QUIT:
-        raise ValueError("must not be before 1900")
+def _quit_at(value: datetime) -> datetime:
+    if not _EARLIEST_QUIT <= value < _LATEST_QUIT:
+        raise ValueError("must not be before 1900, nor beyond the calendar")
     return value.astimezone(UTC)
 
 
@@ -46,27 +57,35 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError("must be a string")
+def _instant(value: Any) -> Any:
+    if not isinstance(value, str) or not _ISO_INSTANT.match(value):
+        raise ValueError("must be an instant such as 2025-12-01T09:00:00+08:00")
     return value
 
 
 Nickname = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=20),
-    AfterValidator(_has_text),
+    AfterValidator(_one_line),
 ]
 AvatarUrl = Annotated[str, StringConstraints(max_length=500, pattern=r"^https://[^\s\"<>]+$")]
 Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
-Street = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Street = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(_one_line),
+]
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Price = Annotated[
     Decimal,
     BeforeValidator(_number, json_schema_input_type=float),
     Field(gt=0, le=9999, decimal_places=2),
 ]
-Instant = Annotated[AwareDatetime, BeforeValidator(_text, json_schema_input_type=datetime)]
+QuitAt = Annotated[
+    AwareDatetime,
+    BeforeValidator(_instant, json_schema_input_type=datetime),
+    AfterValidator(_quit_at),
+]
 
 
 class ProfileBody(Body):
@@ -93,7 +112,7 @@ class SettingsBody(Body):
     show_in_ranking: StrictBool = True
     allow_friend_view: StrictBool = True
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
-    quit_at: Annotated[Instant, AfterValidator(_not_ancient)] | None = None
+    quit_at: QuitAt | None = None
 
     def changes(self) -> dict[str, Any]:
         """The named columns and their values."""

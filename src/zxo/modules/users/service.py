@@ -82,14 +82,19 @@ async def update_profile(ctx: Context, user_id: int, changes: Mapping[str, Any])
     """Change the named fields. Raises UnknownRegion, StreetWithoutDistrict, UserGone."""
     async with ctx.db.transaction() as connection:
         before = await lock(connection, user_id)
-        if not changes:
-            return before
         if changes.keys() & set(_REGION):
             changes = {**changes, **_checked_region(before, changes)}
+        changes = _different(before, changes)
+        if not changes:
+            return before
         user = await _update(ctx, connection, user_id, changes)
         await outbox.publish(connection, ProfileChanged(user_id, user.version))
     keep(ctx, user)
     return user
+
+
+def _different(before: User | Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if getattr(before, name) != value}
 
 
 def _checked_region(before: User, changes: Mapping[str, Any]) -> dict[str, str | None]:
@@ -115,7 +120,11 @@ def _without_districts(path: regions.Path) -> bool:
 async def get_settings(ctx: Context, user_id: int) -> Settings:
     """Raises UserGone."""
     async with ctx.db.connection() as connection:
-        settings = await repository.get_settings(connection, user_id)
+        return await _settings(connection, user_id)
+
+
+async def _settings(connection: Connection, user_id: int) -> Settings:
+    settings = await repository.get_settings(connection, user_id)
     if settings is None:
         raise UserGone
     return settings
@@ -126,16 +135,18 @@ async def update_settings(ctx: Context, user_id: int, changes: Mapping[str, Any]
     now = ctx.clock.now()
     if (quit_at := changes.get("quit_at")) is not None and quit_at > now:
         raise QuitInFuture
-    own = {name: value for name, value in changes.items() if name != "timezone"}
-    zone = {name: value for name, value in changes.items() if name == "timezone"}
     async with ctx.db.transaction() as connection:
         await lock(connection, user_id)
-        await repository.update_settings(connection, user_id, own, now)
+        before = await _settings(connection, user_id)
+        changes = _different(before, changes)
+        if not changes:
+            return before
+        zone = {"timezone": changes.pop("timezone")} if "timezone" in changes else {}
+        await repository.update_settings(connection, user_id, changes, now)
         user = await _update(ctx, connection, user_id, zone)
         await outbox.publish(connection, SettingsChanged(user_id, user.version))
-        settings = await repository.get_settings(connection, user_id)
+        settings = await _settings(connection, user_id)
     keep(ctx, user)
-    assert settings is not None, "every user has settings"
     return settings
 
 
