@@ -1,15 +1,20 @@
 """The commands. Each takes its settings from the environment; options win over it."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import asyncpg
 import typer
+from alembic.util import CommandError
 from rich.console import Console
+from rich.markup import escape
+from sqlalchemy.exc import SQLAlchemyError
+from typer.exceptions import TyperException
 
 from zxo import __version__, api, doctor, migrations, registry, seed, settings, supervisor, worker
 from zxo.embedded import EmbeddedError
-from zxo.kit import lifeline
 from zxo.settings import Settings, SettingsError
 from zxo.supervisor import StartError
 
@@ -29,12 +34,15 @@ DataDir = Annotated[Path | None, typer.Option(help="Where the embedded services 
 Modules = Annotated[
     str | None, typer.Option(help=f"Only these, comma-separated: {', '.join(registry.ROUTERS)}.")
 ]
-Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
+
+# What a person can mend: told in one line. Anything else is a defect, and shows its traceback.
+OURS = (StartError, EmbeddedError, SettingsError, seed.SeedError)
+THEIRS = (CommandError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 def say(line: str) -> None:
     """One line of progress for the person at the terminal."""
-    screen.print(f"[bold cyan]zxo[/] {line}", soft_wrap=True)
+    screen.print(f"[bold cyan]zxo[/] {escape(line)}", soft_wrap=True)
 
 
 def _load(**options: object) -> Settings:
@@ -56,29 +64,24 @@ def up(
 
 @app.command("api")
 def run_api(
-    port: Port = None,
-    host: Host = None,
-    workers: Workers = None,
-    modules: Modules = None,
-    supervised: Supervised = False,
+    port: Port = None, host: Host = None, workers: Workers = None, modules: Modules = None
 ) -> None:
     """Run the API alone."""
     configured = _load(PORT=port, HOST=host, ZXO_WORKERS=workers, ZXO_MODULES=modules)
-    if supervised:
-        lifeline.follow_parent()
-    else:
-        supervisor.check_port(configured)
-    with supervisor.backed(configured, say) as running:
-        api.serve(supervisor.with_secret(running))
+    supervisor.check_port(configured)
+    with supervisor.backed(configured, say) as with_services:
+        running = supervisor.with_secret(with_services)
+        supervisor.check_role(running)
+        api.serve(running)
 
 
 @app.command("worker")
-def run_worker(modules: Modules = None, supervised: Supervised = False) -> None:
+def run_worker(modules: Modules = None) -> None:
     """Run the worker alone: outbox, jobs and schedule."""
-    if supervised:
-        lifeline.follow_parent()
-    with supervisor.backed(_load(ZXO_MODULES=modules), say) as running:
-        worker.serve(supervisor.with_secret(running))
+    with supervisor.backed(_load(ZXO_MODULES=modules), say) as with_services:
+        running = supervisor.with_secret(with_services)
+        supervisor.check_role(running)
+        worker.serve(running)
 
 
 @app.command()
@@ -88,7 +91,8 @@ def migrate(
     data_dir: DataDir = None,
 ) -> None:
     """Bring the database's schema up (or, with --down, back) to a revision."""
-    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as running:
+    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say, valkey=False) as running:
+        supervisor.check_database(running)
         move = migrations.downgrade if down else migrations.upgrade
         move(running.database.dsn(), revision)
     say(f"The schema is at {revision if down else migrations.head()}.")
@@ -103,15 +107,21 @@ def run_seed(
     data_dir: DataDir = None,
 ) -> None:
     """Fill an empty database with synthetic users and their history; never in production."""
-    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as running:
+    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say, valkey=False) as running:
+        supervisor.check_database(running)
         seed.run(supervisor.with_secret(running), users, tokens, screen)
 
 
 @app.command("doctor")
 def run_doctor(data_dir: DataDir = None) -> None:
     """Check that everything ZXO needs is there and answers."""
-    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as running:
-        healthy = doctor.run(running, screen)
+    running = _load(ZXO_DATA_DIR=data_dir)
+    with ExitStack() as stack:
+        try:
+            running = stack.enter_context(supervisor.backed(running, say))
+        except EmbeddedError as error:
+            say(str(error))
+        healthy = doctor.run(running, Console(highlight=False))
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -128,14 +138,20 @@ def version(
 def main() -> NoReturn:
     """Run a command; what goes wrong is said in one line."""
     try:
-        app()
-    except (StartError, EmbeddedError, SettingsError, seed.SeedError) as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
-    sys.exit(0)
+        sys.exit(app(prog_name="zxo", standalone_mode=False))
+    except TyperException as error:
+        _fail(error.format_message(), error.exit_code)
+    except (*OURS, *THEIRS) as error:
+        _fail(_in_one_line(error))
 
 
-def _fail(line: str) -> NoReturn:
-    screen.print(f"[bold red]zxo[/] {line}", soft_wrap=True)
-    sys.exit(1)
+def _in_one_line(error: Exception) -> str:
+    if isinstance(error, SQLAlchemyError):
+        error = getattr(error, "orig", None) or error  # without the statement and its values
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _fail(line: str, status: int = 1) -> NoReturn:
+    if line:  # nothing where `zxo` alone has shown its help
+        screen.print(f"[bold red]zxo[/] {escape(line)}", soft_wrap=True)
+    sys.exit(status)

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from zxo import migrations
 from zxo.context import connect_valkey, token_ring
@@ -26,16 +26,14 @@ class Problem(Exception):
 
 
 def run(settings: Settings, screen: Console) -> bool:
-    """Print a table of checks; whether all of them passed."""
-    table = Table("", "check", "finding", box=None, pad_edge=False)
+    """Print one line a check; whether all of them passed."""
     healthy = True
     for name, check in CHECKS.items():
         try:
             mark, finding = "[green]✓[/]", asyncio.run(check(settings))
         except Exception as error:
             mark, finding, healthy = "[red]✗[/]", _one_line(error), False
-        table.add_row(mark, name, finding)
-    screen.print(table)
+        screen.print(f"{mark} {name:<{WIDEST}} {escape(finding)}", soft_wrap=True)
     return healthy
 
 
@@ -55,8 +53,14 @@ async def _secret(settings: Settings) -> str:
     return f"{settings.tokens.algorithm}, tokens last {settings.tokens.expires_in}"
 
 
+def _address(dsn: str) -> str:
+    if not dsn:  # a client would take its own default for that, somebody else's server
+        raise Problem("the embedded one did not start, and no other is configured")
+    return dsn
+
+
 async def _postgres(settings: Settings) -> str:
-    connection = await asyncpg.connect(settings.database.dsn(), timeout=3)
+    connection = await asyncpg.connect(_address(settings.database.dsn()), timeout=3)
     try:
         version = connection.get_server_version()
     finally:
@@ -67,13 +71,15 @@ async def _postgres(settings: Settings) -> str:
 
 
 async def _schema(settings: Settings) -> str:
-    current, head = await migrations.current(settings.database.dsn()), migrations.head()
+    current = await migrations.current(_address(settings.database.dsn()))
+    head = migrations.head()
     if current != head:
         raise Problem(f"at {current or 'nothing'}, the code needs {head}: run zxo migrate")
     return f"at {head}"
 
 
 async def _valkey(settings: Settings) -> str:
+    _address(settings.valkey.dsn())
     valkey = connect_valkey(settings)
     try:
         facts = await valkey.info()
@@ -114,3 +120,4 @@ CHECKS: dict[str, Check] = {
     "divisions": _divisions,
     "log-in": _log_in,
 }
+WIDEST = max(map(len, CHECKS))

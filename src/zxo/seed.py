@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 from uuid import UUID
 
 from rich.console import Console
@@ -80,15 +80,16 @@ async def _seed(settings: Settings, users: int, tokens: Path | None, advance: An
                 lines.writelines(f"{ring.sign(claim)}\n" for claim in claims)
                 advance(len(ids))
         await database.execute("SELECT setval(pg_get_serial_sequence('users', 'id'), $1)", users)
-        await database.execute("VACUUM (ANALYZE) users, user_settings, sessions, check_in_records")
+        await database.execute("VACUUM (ANALYZE) {}".format(", ".join(COLUMNS)))
     finally:
         await database.close()
 
 
-def _private_file(path: Path | None) -> Any:
+def _private_file(path: Path | None) -> TextIO:
     if path is None:
         return Path(os.devnull).open("w")
     path.touch(mode=0o600)
+    path.chmod(0o600)  # it may have been there before
     return path.open("w")
 
 
@@ -173,7 +174,7 @@ class People:
     def _cravings(self, number: int) -> Iterator[tuple[Any, ...]]:
         for _ in range(self._random.randint(0, 2)):
             ago = timedelta(minutes=self._random.randint(1, 7 * 24 * 60))
-            at = (self._now - ago).astimezone(_noon(self._today).tzinfo)
+            at = _noon(self._today) - timedelta(hours=12) - ago
             kind = self._random.choice(("stress", "social", "habit", "other"))
             yield number, at, at.date(), at.hour, self._random.randint(1, 5), kind
 

@@ -4,6 +4,7 @@ Each role is a process of its own and in its own group: Ctrl-C reaches the super
 stops the roles first and the services last. A role that dies is started again.
 """
 
+import asyncio
 import secrets
 import signal
 import socket
@@ -15,10 +16,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+import asyncpg
 import httpx
 
 from zxo import migrations, settings
+from zxo.context import connect_valkey, token_ring
 from zxo.embedded import services
+from zxo.kit.db import Database, is_away
 from zxo.kit.lifeline import end_group
 from zxo.settings import Settings
 
@@ -28,6 +32,7 @@ GRACE_SECONDS = 30
 READY_SECONDS = 60
 STABLE_SECONDS = 10  # a role that lived this long did start
 TRIES = 5
+LOOK_SECONDS = 0.05
 
 
 class StartError(Exception):
@@ -35,22 +40,27 @@ class StartError(Exception):
 
 
 @contextmanager
-def backed(configured: Settings, say: Say, *, exclusive: bool = False) -> Iterator[Settings]:
-    """`configured` with the embedded services where none are configured (never in production)."""
-    database, valkey = configured.database.dsn(), configured.valkey.dsn()
-    if database and valkey:
+def backed(
+    configured: Settings, say: Say, *, exclusive: bool = False, valkey: bool = True
+) -> Iterator[Settings]:
+    """`configured` with the embedded services where none are configured (never in production).
+
+    Without `valkey` for a command that has no use for it.
+    """
+    database_url, redis_url = configured.database.dsn(), configured.valkey.dsn()
+    if database_url and (redis_url or not valkey):
         yield configured
         return
     with services(
         configured.data_dir,
-        postgres=not database,
-        valkey=not valkey,
+        postgres=not database_url,
+        valkey=valkey and not redis_url,
         exclusive=exclusive,
         say=say,
     ) as endpoints:
         yield settings.load(
-            DATABASE_URL=database or endpoints.database_url,
-            REDIS_URL=valkey or endpoints.redis_url,
+            DATABASE_URL=database_url or endpoints.database_url,
+            REDIS_URL=redis_url or endpoints.redis_url,
         )
 
 
@@ -65,40 +75,118 @@ def with_secret(configured: Settings) -> Settings:
 
 
 def _kept_secret(path: Path) -> str:
+    """Written beside its place and linked there: of two processes at once, both read the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mine = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    mine.touch(mode=0o600)
+    mine.write_text(secrets.token_urlsafe(48))
     with suppress(FileExistsError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(secrets.token_urlsafe(48))
+        path.hardlink_to(mine)
+    mine.unlink()
     return path.read_text()
+
+
+def check_database(configured: Settings) -> None:
+    """Raises StartError unless PostgreSQL answers."""
+    try:
+        _tables(configured)
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartError(_reason(error)) from None
+
+
+def check_role(configured: Settings) -> None:
+    """Raises StartError where a role could never work with these settings.
+
+    A database that is away is no reason: it may come up after us.
+    """
+    try:
+        token_ring(configured)
+        connect_valkey(configured)
+        tables = _tables(configured)
+    except ValueError as error:
+        raise StartError(f"The settings cannot be used: {error}.") from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if is_away(error):
+            return
+        raise StartError(_reason(error)) from None
+    if not tables:
+        raise StartError("The database has no tables yet: run `zxo migrate` first.")
+
+
+def _tables(configured: Settings) -> bool:
+    """Whether the database has been migrated at all."""
+
+    async def ask() -> bool:
+        database = await Database.connect(configured.database.dsn(), application_name="zxo-check")
+        try:
+            return bool(await database.fetchval("SELECT to_regclass('alembic_version') NOTNULL"))
+        finally:
+            await database.close()
+
+    return asyncio.run(ask())
+
+
+def _reason(error: Exception) -> str:
+    said = str(error).partition("\n")[0] or type(error).__name__
+    return f"PostgreSQL cannot be used: {said}."
 
 
 def up(configured: Settings, say: Say) -> None:
     """Run everything until SIGINT or SIGTERM. Raises StartError, EmbeddedError."""
     check_port(configured)
-    signal.signal(signal.SIGTERM, _interrupt)
-    with suppress(KeyboardInterrupt):
-        with backed(configured, say, exclusive=True) as backed_settings:
-            running = with_secret(backed_settings)
-            migrations.upgrade(running.database.dsn())
-            _run_roles(running, say)
-        say("Stopped. Everything is saved.")
+    stop = Stop()
+    with suppress(KeyboardInterrupt), backed(configured, say, exclusive=True) as with_services:
+        running = with_secret(with_services)
+        check_database(running)
+        migrations.upgrade(running.database.dsn())
+        check_role(running)
+        stop.interrupts = False
+        _run_roles(running, stop, say)
+    say("Stopped. Everything is saved.")
 
 
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
+class Stop:
+    """SIGINT and SIGTERM: the first asks to stop, the second not to wait for it any longer.
+
+    While services start, the first is a KeyboardInterrupt. Once roles run, it is only noted: an
+    exception between a role's start and its entry in the list would leave the role behind. No
+    later signal ever interrupts the stopping itself.
+    """
+
+    def __init__(self) -> None:
+        self.interrupts = True
+        self._asked = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def _note(self, _: int, __: FrameType | None) -> None:
+        self._asked += 1
+        if self._asked == 1 and self.interrupts:
+            raise KeyboardInterrupt
+
+    @property
+    def asked(self) -> bool:
+        return self._asked > 0
+
+    @property
+    def urgent(self) -> bool:
+        return self._asked > 1
 
 
 def check_port(configured: Settings) -> None:
-    """Raises StartError where somebody else listens."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((configured.host, configured.port))
-        except OSError as error:
-            raise StartError(
-                f"Cannot listen on {configured.host}:{configured.port}: {error.strerror}. "
-                "Choose another port with --port."
-            ) from None
+    """Raises StartError where somebody else listens, or the address is not this machine's."""
+    address = configured.host, configured.port
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            probe.listen()
+    except OSError as error:
+        raise StartError(
+            f"Cannot listen on {configured.host}:{configured.port}: {error.strerror}. "
+            "Choose another port with --port."
+        ) from None
 
 
 class Role:
@@ -112,7 +200,8 @@ class Role:
 
     def start(self) -> None:
         self._started = time.monotonic()
-        command = [sys.executable, "-m", "zxo", self.name, "--supervised"]
+        # The module itself, not `zxo`: it needs neither the command line nor Alembic in memory.
+        command = [sys.executable, "-m", f"zxo.{self.name}"]
         self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603
 
     def keep_alive(self) -> None:
@@ -126,64 +215,75 @@ class Role:
         if self._failures >= TRIES:
             raise StartError(f"{self.name} does not start (exit status {status}), see above.")
         self._say(f"{self.name} ended unexpectedly (exit status {status}); starting it again")
-        time.sleep(min(0.2 * self._failures, 1))
+        time.sleep(0.2 * (self._failures - 1))
         self.start()
 
     def terminate(self) -> None:
         self._process.terminate()
 
-    def wait_until(self, deadline: float) -> None:
-        """Wait for the end; kill what is left of it at `deadline` (monotonic seconds)."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(max(0.1, deadline - time.monotonic()))
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def end(self) -> None:
+        """Kill what is left of it."""
         end_group(self._process.pid)
+        self._process.wait()
 
 
-def _run_roles(configured: Settings, say: Say) -> None:
+def _run_roles(configured: Settings, stop: Stop, say: Say) -> None:
     roles: list[Role] = []
     try:
         for name in ("api", "worker"):
             roles.append(Role(name, say))  # noqa: PERF401 - whoever started must be stopped
-        _wait_ready(configured, roles)
-        _announce(configured, say)
-        while True:
-            time.sleep(0.2)
-            for role in roles:
-                role.keep_alive()
+        if _wait_ready(configured, roles, stop):
+            _announce(configured, say)
+        while not stop.asked:
+            _look_after(roles)
     finally:
         say("Stopping …")
-        _stop(roles)
+        _stop(roles, stop)
 
 
-def _wait_ready(configured: Settings, roles: Sequence[Role]) -> None:
+def _look_after(roles: Sequence[Role]) -> None:
+    for role in roles:
+        role.keep_alive()
+    time.sleep(LOOK_SECONDS)
+
+
+def _wait_ready(configured: Settings, roles: Sequence[Role], stop: Stop) -> bool:
+    """False where a stop was asked for first."""
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        for role in roles:
-            role.keep_alive()
+    while not stop.asked:
+        _look_after(roles)
         with suppress(httpx.HTTPError):
-            url = f"http://{configured.host}:{configured.port}/ready"
+            url = f"http://{_in_url(configured.host)}:{configured.port}/ready"
             if httpx.get(url, timeout=2, trust_env=False).status_code == httpx.codes.OK:
-                return
-        time.sleep(0.05)
-    raise StartError(f"The API did not become ready within {READY_SECONDS} s.")
+                return True
+        if time.monotonic() > deadline:
+            raise StartError(f"The API did not become ready within {READY_SECONDS} s.")
+    return False
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _announce(configured: Settings, say: Say) -> None:
-    shown = "localhost" if configured.host in {"127.0.0.1", "0.0.0.0"} else configured.host  # noqa: S104
-    address = f"http://{shown}:{configured.port}"
+    here = configured.host in {"127.0.0.1", "0.0.0.0", "::1", "::"}  # noqa: S104
+    address = f"http://{'localhost' if here else _in_url(configured.host)}:{configured.port}"
     say(f"ZXO listens at {address}, its API is described at {address}/docs")
     say(f"The data are in {configured.data_dir.resolve()}")
     if configured.development_login:
         say('Log in with the code "dev:alice" (development only). Ctrl-C stops everything.')
 
 
-def _stop(roles: Sequence[Role]) -> None:
-    with suppress(KeyboardInterrupt):  # a second Ctrl-C: no more waiting
-        for role in roles:
-            role.terminate()
-        deadline = time.monotonic() + GRACE_SECONDS
-        for role in roles:
-            role.wait_until(deadline)
-        return
+def _stop(roles: Sequence[Role], stop: Stop) -> None:
     for role in roles:
-        role.wait_until(0)
+        role.terminate()
+    deadline = time.monotonic() + GRACE_SECONDS
+    while not all(role.has_ended() for role in roles):
+        if stop.urgent or time.monotonic() > deadline:
+            break
+        time.sleep(LOOK_SECONDS)
+    for role in roles:
+        role.end()

@@ -6,32 +6,32 @@ from collections.abc import Collection
 
 from structlog import get_logger
 
-from zxo import registry
+from zxo import registry, settings
 from zxo.context import Context, open_context
 from zxo.housekeeping import keep_partitions
-from zxo.kit import logging
+from zxo.kit import lifeline, logging
 from zxo.kit.db import is_away, open_pool
 from zxo.kit.jobs import build_queue, run_until
 from zxo.kit.outbox import relay_forever
 from zxo.settings import Settings
 
-log = get_logger(__name__)
+log = get_logger("zxo.worker")  # also where it is __main__
 
-GRACE_SECONDS = 30
+GRACE_SECONDS = 25  # the supervisor, like Kubernetes, kills after 30
 RESTART_SECONDS = 1.0
 
 
-def serve(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; jobs that have begun are finished first (30 s)."""
-    logging.configure(settings.log_level, role="worker")
-    asyncio.run(_serve(settings))
+def serve(configured: Settings) -> None:
+    """Work until SIGTERM or SIGINT; jobs that have begun are finished first (25 s)."""
+    logging.configure(configured.log_level, role="worker")
+    asyncio.run(_serve(configured))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(configured: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_context(settings, role="worker") as ctx:
+    async with open_context(configured, role="worker") as ctx:
         log.info("worker_started")
         await work(ctx, stop)
     log.info("worker_stopped")
@@ -70,3 +70,13 @@ async def _run_jobs(ctx: Context, stop: asyncio.Event, modules: Collection[str])
             await asyncio.sleep(RESTART_SECONDS)
         finally:
             pool.terminate()
+
+
+def main() -> None:
+    """The worker as `zxo up` starts it: with settings that were checked, and only as long as it."""
+    lifeline.follow_parent()
+    serve(settings.load())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""The command line: what it says, and how it ends, when things go well and when they do not.
+
+Most of it runs `cli.main()` in this process: a Python that starts costs a second.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.processes import SECRET, free_port, sql, value
+from tests.processes import zxo as run_zxo
+from zxo import cli, embedded
+
+COMMANDS = ["up", "api", "worker", "migrate", "seed", "doctor"]
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in an empty folder: variables first, then the words of the command line."""
+    environment = dict(os.environ)
+
+    def main(*words: str, **variables: str) -> Ended:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["zxo", *words])
+        os.environ.update({"COLUMNS": "200", "JWT_SECRET": SECRET, **variables})
+        capfd.readouterr()
+        try:
+            with pytest.raises(SystemExit) as ending:
+                cli.main()
+        finally:
+            os.environ.clear()
+            os.environ.update(environment)
+        status = ending.value.code or 0
+        assert isinstance(status, int)
+        return Ended(status, *capfd.readouterr())
+
+    return main
+
+
+@pytest.fixture
+def database(services: embedded.Endpoints, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database, without tables."""
+    name = f"commands_{os.getpid()}_{abs(hash(tmp_path))}"
+    sql(services.database_url, f"CREATE DATABASE {name}")
+    yield services.database_url.replace("/zxo?", f"/{name}?")
+    sql(services.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def on(database: str, services: embedded.Endpoints) -> dict[str, str]:
+    """The variables that lead to the empty database."""
+    return {"DATABASE_URL": database, "REDIS_URL": services.redis_url}
+
+
+def assert_one_line(ended: Ended, *texts: str, status: int = 1) -> None:
+    assert (ended.status, len(ended.err.splitlines()), ended.out) == (status, 1, ""), ended
+    for text in texts:
+        assert text in ended.err
+
+
+def test_help_names_every_command(run: Run) -> None:
+    ended = run("--help")
+    assert ended.status == 0
+    for command in COMMANDS:
+        assert f" {command} " in ended.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(run: Run, command: str) -> None:
+    ended = run(command, "--help")
+    assert ended.status == 0
+    assert f"Usage: zxo {command}" in ended.out
+    assert ended.err == ""
+
+
+def test_without_a_command_help_is_shown_and_the_status_says_that_nothing_was_done(
+    run: Run,
+) -> None:
+    ended = run()
+    assert ended.status == 2
+    assert "Usage: zxo" in ended.out
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, "zxo 0.1.0\n", "")
+
+
+def test_a_mistyped_command_line_is_one_line(run: Run) -> None:
+    assert_one_line(run("frobnicate"), "frobnicate", status=2)
+    assert_one_line(run("up", "--prot", "80"), "--prot", status=2)
+    assert_one_line(run("up", "--port", "http"), "--port", "valid integer", status=2)
+    assert_one_line(run("api", "--port", "70000"), "--port", status=2)
+    assert_one_line(run("seed"), "--users", status=2)
+    assert_one_line(run("seed", "--users", "0"), "--users", status=2)
+
+
+def test_a_setting_that_cannot_be_used_is_one_line_that_names_it(run: Run) -> None:
+    assert_one_line(run("api", "--modules", "checkins,nonsense"), "no such module: nonsense")
+    assert_one_line(run("api", PORT="0"), "PORT")
+    assert_one_line(run("worker", ZXO_CLOCK="yesterday"), "ZXO_CLOCK")
+    assert_one_line(run("migrate", DATABASE_URL="mysql://localhost/zxo"), "DATABASE_URL")
+    assert_one_line(run("api", APP_ENV="production"), "DATABASE_URL")
+    assert_one_line(run("migrate", DATABASE_URL="postgresql://zxo@127.0.0.1:abc/zxo"), "abc")
+
+
+def test_a_key_that_cannot_be_read_is_one_line(run: Run, on: dict[str, str]) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----"
+    for role in ("api", "worker"):
+        port = {"PORT": str(free_port())}
+        ended = run(role, **{**on, **port, "JWT_ALGORITHM": "EdDSA", "JWT_SECRET": key})
+        assert_one_line(ended, "settings cannot be used")
+        assert "nonsense" not in ended.err
+
+
+def test_a_database_that_is_away_is_one_line(
+    run: Run, services: embedded.Endpoints, tmp_path: Path
+) -> None:
+    nowhere = {
+        "DATABASE_URL": f"postgresql://zxo:hush@127.0.0.1:{free_port()}/zxo",
+        "REDIS_URL": services.redis_url,
+    }
+    for command in (("migrate",), ("seed", "--users", "1")):
+        ended = run(*command, **nowhere)
+        assert_one_line(ended, "PostgreSQL cannot be used", "Connect call failed")
+        assert "hush" not in ended.err
+    up = Ended(*run_zxo(tmp_path, "up", "--port", str(free_port()), **nowhere))
+    assert_one_line(up, "PostgreSQL cannot be used", "Connect call failed")
+
+
+def test_a_database_that_refuses_us_is_one_line(run: Run, services: embedded.Endpoints) -> None:
+    strangers = {
+        'role "nobody"': services.database_url.replace("zxo@", "nobody@"),
+        'database "nowhere"': services.database_url.replace("/zxo?", "/nowhere?"),
+    }
+    for text, url in strangers.items():
+        for command in ("migrate", "api", "worker"):
+            port = {"PORT": str(free_port())}
+            ended = run(command, **port, DATABASE_URL=url, REDIS_URL=services.redis_url)
+            assert_one_line(ended, "PostgreSQL cannot be used", text, "does not exist")
+
+
+def test_a_role_on_a_database_without_tables_says_what_to_do(run: Run, on: dict[str, str]) -> None:
+    for role in ("api", "worker"):
+        ended = run(role, **on, PORT=str(free_port()))
+        assert_one_line(ended, "no tables yet: run `zxo migrate` first")
+
+
+def test_migrate_goes_up_down_and_up_again(run: Run, on: dict[str, str]) -> None:
+    count = "SELECT count(*) FROM pg_class WHERE relname = 'check_in_records'"
+    for words, revision, tables in (
+        (("migrate",), "00", 1),
+        (("migrate",), "00", 1),
+        (("migrate", "--down", "base"), "base", 0),
+        (("migrate",), "00", 1),
+    ):
+        ended = run(*words, **on)
+        assert ended.status == 0, ended
+        assert f"The schema is at {revision}" in ended.err
+        assert value(on["DATABASE_URL"], count) == tables
+
+
+def test_a_schema_that_the_code_does_not_know_is_one_line(run: Run, on: dict[str, str]) -> None:
+    assert run("migrate", **on).status == 0
+    sql(on["DATABASE_URL"], "UPDATE alembic_version SET version_num = 'from the future'")
+    assert_one_line(run("migrate", **on), "from the future")
+    assert_one_line(run("seed", "--users", "1", **on), "from the future")
+    assert_one_line(run("migrate", "no-such-revision", **on), "revision")
+
+
+def test_doctor_finds_a_healthy_site_healthy(run: Run, on: dict[str, str]) -> None:
+    assert run("migrate", **on).status == 0
+    ended = run("doctor", **on)
+    assert (ended.status, ended.err) == (0, "")
+    assert "✗" not in ended.out
+    for check in ("Python", "PostgreSQL", "schema", "Valkey", "disk", "log-in"):
+        assert f"✓ {check}" in ended.out
+
+
+def test_doctor_says_what_is_missing_and_what_to_do(run: Run, on: dict[str, str]) -> None:
+    ended = run("doctor", **on)
+    assert ended.status == 1
+    assert "✗ schema" in ended.out
+    assert "run zxo migrate" in ended.out
+
+
+def test_doctor_reports_servers_that_are_away(run: Run) -> None:
+    port = free_port()
+    away = {"DATABASE_URL": f"postgresql://zxo@127.0.0.1:{port}/zxo"}
+    ended = run("doctor", **away, REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    assert ended.status == 1
+    for check in ("PostgreSQL", "schema", "Valkey"):
+        assert f"✗ {check}" in ended.out
+    assert "✓ disk" in ended.out
+
+
+def test_doctor_reports_embedded_servers_that_cannot_start(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file, not a folder")
+    ended = run("doctor", "--data-dir", str(tmp_path / "data"))
+    assert ended.status == 1
+    assert len(ended.err.splitlines()) == 1
+    assert "✗ PostgreSQL" in ended.out
+    assert "✗ Valkey" in ended.out
+    assert "✓ Python" in ended.out
+
+
+def test_python_m_zxo_and_its_exit_status(tmp_path: Path) -> None:
+    status, out, err = run_zxo(tmp_path, "api", "--modules", "nonsense")
+    assert (status, out, len(err.splitlines())) == (1, "", 1)
+    assert "no such module: nonsense" in err
