@@ -41,6 +41,7 @@ DELETE FROM outbox WHERE id IN (
 """
 
 IDLE_SECONDS = 0.05  # polled, not notified: pg_notify would serialise the commits of the hot path
+PAUSE_SECONDS = 1.0  # after a failure
 BATCH = 1000
 
 
@@ -78,7 +79,7 @@ async def relay_forever(database: Database, reactions: Reactions, stop: asyncio.
             if not is_away(error):
                 log.exception("outbox_relay_failed")
             moved = 0
-            await asyncio.sleep(1)
+            await asyncio.sleep(PAUSE_SECONDS)
         if moved < BATCH:
             await asyncio.sleep(IDLE_SECONDS)
 
