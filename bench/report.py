@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -25,7 +26,7 @@ class Report:
     empty: Series = field(default_factory=lambda: Series("empty route"))
     ours: dict[str, Series] = field(default_factory=dict)
     theirs: dict[str, Series] = field(default_factory=dict)
-    pgbench: Series = field(default_factory=lambda: Series("pgbench, the same statement"))
+    pgbench: Series = field(default_factory=lambda: Series("pgbench, same statement"))
     drains: list[Drain] = field(default_factory=list)
     memory: dict[str, tuple[float, float]] = field(default_factory=dict)
     alone: list[Series] = field(default_factory=list)
@@ -84,7 +85,7 @@ def show(report: Report, screen: Console) -> None:
 
 
 def _table(title: str, first: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column(first, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")
@@ -100,22 +101,22 @@ def _figures(series: Series) -> list[str]:
 def _routes(report: Report) -> Table:
     table = _table(
         "One process on one core, 32 connections; medians of the rounds",
-        "route", "a second", "p50 ms", "p99 ms", "errors", "of empty", "of pgbench",
+        "route", "req/s", "p50 ms", "p99 ms", "errors", "of empty", "of pgbench",
     )  # fmt: skip
-    table.add_row(report.empty.name, *_figures(report.empty), "100 %", "")
+    table.add_row(report.empty.name, *_figures(report.empty), "100%", "")
     for route in ROUTES:
         series = report.ours[route.name]
         of_pgbench = f"{series.ratio_to(report.pgbench):.0%}" if route is CHECK_IN else ""
         of_empty = f"{series.ratio_to(report.empty):.0%}"
         table.add_row(route.name, *_figures(series), of_empty, of_pgbench)
-    table.add_row(report.pgbench.name, *_figures(report.pgbench), "", "100 %")
+    table.add_row(report.pgbench.name, *_figures(report.pgbench), "", "100%")
     return table
 
 
 def _against(report: Report) -> Table:
     table = _table(
         f"Beside {report.options['against']}, in turn",
-        "route", "a second", "p50 ms", "p99 ms", "errors", "ours ×", "our p99 ×",
+        "route", "req/s", "p50 ms", "p99 ms", "errors", "ours ×", "our p99 ×",
     )  # fmt: skip
     for name, theirs in report.theirs.items():
         ours = report.ours[name]
@@ -127,7 +128,7 @@ def _against(report: Report) -> Table:
 def _outbox(drains: list[Drain]) -> Table:
     table = _table(
         f"Outbox: {median(drain.keeps_up for drain in drains):.1%} drained as it came",
-        "round", "came a second", "drained", "waiting after", "s until empty", "s until jobs ran",
+        "round", "came/s", "drained/s", "waiting after", "s until empty", "s until jobs ran",
     )  # fmt: skip
     for number, drain in enumerate(drains, 1):
         table.add_row(
