@@ -72,7 +72,7 @@ async def _drive(
     _, late = await asyncio.wait([line.done for line in lines], timeout=seconds + ANSWER_SECONDS)
     if late:
         load.errors["no answer"] += len(late)
-    load.seconds = max(line.answered_at for line in lines) - began
+    load.seconds = max(0.0, *(line.answered_at - began for line in lines))
     for line in lines:
         line.close()
     return load

@@ -30,7 +30,7 @@ class Drain:
     @property
     def keeps_up(self) -> float:
         """The share of what arrived that was also drained meanwhile."""
-        return self.drained_per_second / self.arrived_per_second
+        return self.drained_per_second / self.arrived_per_second if self.arrived_per_second else 1.0
 
 
 def watch(url: str, load: Load) -> Drain:
@@ -48,8 +48,8 @@ async def _watch(url: str, load: Load) -> Drain:
     finally:
         await connection.close()
     written = load.answers - load.errors.total()
-    drained = (written - waiting) / load.seconds
-    return Drain(written / load.seconds, drained, waiting, empty, idle)
+    arrived, drained = (rows / (load.seconds or 1.0) for rows in (written, written - waiting))
+    return Drain(arrived, drained, waiting, empty, idle)
 
 
 async def _until_none(connection: asyncpg.Connection, sql: str, began: float) -> float | None:

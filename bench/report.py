@@ -3,6 +3,7 @@
 import os
 import platform
 from dataclasses import dataclass, field
+from math import nan
 from statistics import median
 from typing import Any
 
@@ -74,7 +75,7 @@ def show(report: Report, screen: Console) -> None:
     screen.print(_outbox(report.drains))
     screen.print(_memory(report), _alone(report))
     fastest = max([report.empty.per_second, *(s.per_second for s in report.ours.values())])
-    share = fastest / report.ceiling.per_second
+    share = fastest / (report.ceiling.per_second or nan)
     screen.print(
         f"The load generator can send {report.ceiling.per_second:,.0f} a second; "
         f"the fastest route took {share:.0%} of that"
@@ -85,7 +86,7 @@ def show(report: Report, screen: Console) -> None:
 
 
 def _table(title: str, first: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(first, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right")
@@ -101,7 +102,7 @@ def _figures(series: Series) -> list[str]:
 def _routes(report: Report) -> Table:
     table = _table(
         "One process on one core, 32 connections; medians of the rounds",
-        "route", "req/s", "p50 ms", "p99 ms", "errors", "of empty", "of pgbench",
+        "route", "req/s", "p50 ms", "p99 ms", "errors", "/ empty", "/ pgb.",
     )  # fmt: skip
     table.add_row(report.empty.name, *_figures(report.empty), "100%", "")
     for route in ROUTES:
@@ -120,7 +121,7 @@ def _against(report: Report) -> Table:
     )  # fmt: skip
     for name, theirs in report.theirs.items():
         ours = report.ours[name]
-        p99 = ours.percentile_ms(99) / theirs.percentile_ms(99)
+        p99 = ours.percentile_ms(99) / (theirs.percentile_ms(99) or nan)
         table.add_row(name, *_figures(theirs), f"{ours.ratio_to(theirs):.2f}", f"{p99:.2f}")
     return table
 
@@ -128,7 +129,7 @@ def _against(report: Report) -> Table:
 def _outbox(drains: list[Drain]) -> Table:
     table = _table(
         f"Outbox: {median(drain.keeps_up for drain in drains):.1%} drained as it came",
-        "round", "came/s", "drained/s", "waiting after", "s until empty", "s until jobs ran",
+        "round", "came/s", "drained/s", "waiting after", "s to empty", "s to idle",
     )  # fmt: skip
     for number, drain in enumerate(drains, 1):
         table.add_row(

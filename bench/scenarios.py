@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import nan
 from statistics import median
 from typing import Any
 
@@ -55,15 +56,18 @@ ROUTES = (
 class Server:
     """One server and its people. Routes that it does not know are left out."""
 
-    def __init__(self, address: Address, tokens: list[bytes]) -> None:
+    def __init__(self, address: Address, tokens: list[bytes], rounds: int = 1) -> None:
         self.address = address
         readers = min(READERS, len(tokens) // 6) or 1
-        self._readers = tokens[:readers]
-        self._fresh = iter(tokens[readers:])
+        self._readers, fresh = tokens[:readers], tokens[readers:]
+        self._fresh = iter(fresh)
+        self._warm_up_share = min(WARM_UP_CHECK_INS, len(fresh) // 10)
+        self._round_share = max(0, len(fresh) - self._warm_up_share - 1) // rounds
 
     def measure(self, route: Route, seconds: float) -> Load:
         """One run. Every check-in is that of a person who has not checked in yet."""
-        tokens = self._fresh if route.once else itertools.cycle(self._readers)
+        once = itertools.islice(self._fresh, self._round_share)
+        tokens = once if route.once else itertools.cycle(self._readers)
         chosen = cores()
         with on_core(chosen[1] if chosen else None):
             return drive(self.address, route.requests(tokens, self.address.host), seconds)
@@ -71,7 +75,7 @@ class Server:
     def warm_up(self, route: Route) -> None:
         """Run the code and fill the caches, as in a server that has been up for a while."""
         if route.once:
-            few = itertools.islice(self._fresh, WARM_UP_CHECK_INS)
+            few = itertools.islice(self._fresh, self._warm_up_share)
             drive(self.address, route.requests(few, self.address.host), WARM_UP_SECONDS)
         else:
             self.measure(route, WARM_UP_SECONDS)
@@ -105,7 +109,9 @@ class Series:
     def ratio_to(self, other: "Series") -> float:
         """The median of the ratios round by round: what slows one round slows both."""
         pairs = zip(self.loads, other.loads, strict=True)
-        return median(ours.per_second / theirs.per_second for ours, theirs in pairs)
+        return median(
+            ours.per_second / theirs.per_second if theirs.answers else nan for ours, theirs in pairs
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {
