@@ -88,6 +88,7 @@ class Bench:
         self._ours.knows(ROUTES[0])  # it answers only when it is up
         found.memory["idle"] = self._api.memory_mb()
         found.alone = list(one_by_one(self._ours.address, PEOPLE_ALONE))
+        outbox.watch(self._database_url, found.alone[1].loads[0])  # until the worker is up
         found.ceiling.loads.append(self._bytes.measure(EMPTY, min(seconds, CEILING_SECONDS)))
         self._prepare(found, other)
         for number in range(1, rounds + 1):
