@@ -18,12 +18,14 @@ from zxo.kit.db import Database
 from zxo.kit.live import Bus
 from zxo.kit.polled import PolledSet
 from zxo.kit.security import TokenRing, eddsa_key, hmac_key
+from zxo.kit.tasks import end
 from zxo.settings import Settings
 
-# Expired rows are not needed: an expired token is refused by its own date.
+# $1: only those recorded in the last so many seconds; null: all. now(), not clock_timestamp(),
+# which no index can be asked for.
 ENDED_SESSIONS = """
 SELECT session_id::text FROM ended_sessions
-WHERE $1::float8 IS NULL OR recorded_at > clock_timestamp() - make_interval(secs => $1)
+WHERE recorded_at > coalesce(now() - make_interval(secs => $1::float8), '-infinity')
 """
 
 
@@ -113,6 +115,4 @@ async def _running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)

@@ -17,6 +17,8 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 from structlog import get_logger
 
+from zxo.kit.tasks import end
+
 log = get_logger(__name__)
 
 PING_SECONDS = 0.2
@@ -69,9 +71,14 @@ class Bus:
 
     async def run(self) -> None:
         """Listen and speak until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen_forever())
-            tasks.create_task(self._speak_forever())
+        parts = (self._listen_forever(), self._speak_forever())
+        tasks = {asyncio.create_task(part) for part in parts}
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            await end(tasks)
+        for task in ended:
+            task.result()
 
     async def flush(self) -> bool:
         """Publish what is pending; False where Valkey is away and it stays pending.

@@ -1,0 +1,39 @@
+"""Tasks that are told to end do end."""
+
+import asyncio
+
+import redis.asyncio as redis
+
+from zxo.embedded import Endpoints
+from zxo.kit.live import Bus
+from zxo.kit.tasks import end
+
+
+async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
+    swallowed = []
+
+    async def stubborn() -> None:
+        while len(swallowed) < 3:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed.append(True)
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await end([task])
+    assert task.done()
+
+
+async def test_a_bus_ends_at_whatever_step_it_is_told_to(services: Endpoints) -> None:
+    for steps in range(40):
+        async with redis.Redis.from_url(services.redis_url) as valkey:
+            bus = Bus(valkey)
+            running = asyncio.create_task(bus.run())
+            bus.announce("topic", "1", 1)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                running.cancel()  # once, as whoever runs it does
+                await asyncio.wait([running])
