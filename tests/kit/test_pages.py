@@ -52,6 +52,8 @@ def test_no_cursor_means_the_first_page() -> None:
         "\x00",
         "!!!!",
         "a" * 200,
+        f"{forged(['2025-12-01', 1])}!",
+        f" {forged(['2025-12-01', 1])}",
         forged([]),
         forged(None),
         forged("2025-12-01"),

@@ -114,11 +114,18 @@ def install(app: FastAPI, clock: Clock) -> None:
 
 
 def _allowed(app: FastAPI, path: str) -> str:
-    """The methods that the routes at `path` answer, as the Allow header lists them."""
-    methods: set[str] = set()
-    for route in iter_route_contexts(app.routes):
-        if route.methods and route.path_regex.match(path):
-            methods |= route.methods
+    """The methods of the resource at `path`, as the Allow header lists them.
+
+    `/cravings/stats` is one resource, though `/cravings/{craving_id}` matches it, too.
+    """
+    found = [
+        route
+        for route in iter_route_contexts(app.routes)
+        if route.methods and route.path_regex.match(path)
+    ]
+    methods = {
+        method for route in found if route.path == found[0].path for method in route.methods or ()
+    }
     return ", ".join(sorted(methods))
 
 

@@ -48,6 +48,12 @@ _HEADERS = {
     },
 }
 
+_KEYWORDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}
 _MAY_RETRY = {TooManyRequests.status, Unavailable.status}
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -139,9 +145,11 @@ def _build(app: FastAPI, secured_by: Collection[Dependency]) -> dict[str, Any]:
 def _add_structs(schemas: dict[str, Any]) -> None:
     structs: list[type[msgspec.Struct]] = [*_documented, Failure, Problem]
     _, components = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
-    schemas.update(_number_decimals(components))
+    schemas.update(components)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    for name, schema in schemas.items():
+        schemas[name] = _mended(schema)
 
 
 def _operations(app: FastAPI, document: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
@@ -196,12 +204,25 @@ def _headers_of(status: int, method: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _number_decimals(node: Any) -> Any:
-    """Money leaves as a JSON number, while msgspec's schema says a string."""
-    if isinstance(node, dict):
-        if node.get("format") == "decimal":
-            return {"type": "number"}
-        return {key: _number_decimals(value) for key, value in node.items()}
+def _mended(node: Any) -> Any:
+    """A schema as it is meant.
+
+    Money leaves as a JSON number, while msgspec's schema says a string. What Pydantic checks after
+    a validator of ours it documents under its own names, and a Decimal's default as text.
+    """
     if isinstance(node, list):
-        return [_number_decimals(item) for item in node]
-    return node
+        return [_mended(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("format") == "decimal":
+        return {"type": "number"}
+    mended = {_keyword(key, value): _mended(value) for key, value in node.items()}
+    if mended.get("type") == "number" and "default" in mended:
+        mended["default"] = float(mended["default"])
+    if (places := mended.pop("decimal_places", None)) is not None:
+        mended["multipleOf"] = 10**-places
+    return mended
+
+
+def _keyword(key: str, value: Any) -> str:
+    return key if isinstance(value, dict) else _KEYWORDS.get(key, key)

@@ -13,7 +13,14 @@ from zxo.kit.errors import BadRequest
 T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=100, description="每页条数")]
-Cursor = Annotated[str | None, Query(max_length=200, description="上一页返回的 nextCursor")]
+Cursor = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="上一页返回的 nextCursor",
+        json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"},
+    ),
+]
 
 
 class InvalidCursor(BadRequest):
@@ -35,7 +42,8 @@ def decode_cursor(cursor: str | None, kind: type[T]) -> T | None:
     if cursor is None:
         return None
     try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        padded = cursor + "=" * (-len(cursor) % 4)
+        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
         position = msgspec.json.decode(raw, type=kind)
     except (ValueError, msgspec.DecodeError):
         raise InvalidCursor from None
