@@ -51,15 +51,23 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         redoc_url=None,
         static_url="/docs/static",
         redirect_slashes=False,
+        # It looks into the environment three times a request; /metrics is ours.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.clock = clock
-    for module in settings.modules or registry.ROUTERS:
-        # Not include_router: a nested router is matched in two steps on every request.
-        app.router.routes.extend(registry.ROUTERS[module].routes)
+    # Not include_router: a nested router is matched in two steps on every request. And in front of
+    # the framework's own routes, for the same reason.
+    modules = [registry.ROUTERS[name] for name in registry.ROUTERS if mounted(settings, name)]
+    app.router.routes[:0] = [route for module in modules for route in module.routes]
     _add_operations(app, settings)
     failures.install(app, clock)
     openapi.install(app)
     return app
+
+
+def mounted(settings: Settings, module: str) -> bool:
+    """Whether this process answers for the module: all of them unless some are chosen."""
+    return not settings.modules or module in settings.modules
 
 
 def wrap(app: FastAPI, settings: Settings) -> ASGIApp:

@@ -23,11 +23,12 @@ from zxo.modules.users import routes as users_routes
 Job = Callable[[Context], Awaitable[None]]
 
 # Which module answers under /v1. `--modules checkins,cravings` mounts only those.
+# A request is matched from the top: what is asked for most stands first.
 ROUTERS: Mapping[str, APIRouter] = {
-    "auth": auth_routes.api,
     "users": users_routes.api,
     "checkins": checkins_routes.api,
     "cravings": cravings_routes.api,
+    "auth": auth_routes.api,
     "regions": regions_routes.api,
 }
 

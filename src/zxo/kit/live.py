@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 PING_SECONDS = 0.2
 TRUST_SECONDS = 0.8
-GATHER_SECONDS = 0.005  # announcements of the same few milliseconds travel as one message
+GATHER_SECONDS = 0.02  # announcements of the same few milliseconds travel as one message
 RETRY_SECONDS = 0.1
 SILENCE_SECONDS = 2.0  # then the connection is given up: a hung server keeps it open
 PENDING_LIMIT = 50_000

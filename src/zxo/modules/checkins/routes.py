@@ -35,6 +35,11 @@ Year = Annotated[int, Query(ge=2000, le=2999)]
 Month = Annotated[int, Query(ge=1, le=12)]
 
 
+@api.get("/check-in/today", summary="检查今日是否已打卡", **answers(TodayReply, Unauthorized))
+async def today(ctx: Ctx, caller: CurrentUser) -> Response:
+    return ok(ctx.clock, TodayReply.of(await service.today(ctx, caller.user_id)))
+
+
 @api.post(
     "/check-in",
     summary="今日打卡",
@@ -63,11 +68,6 @@ async def check_in(ctx: Ctx, caller: CurrentUser, body: CheckInBody | None = Non
 async def make_up(ctx: Ctx, caller: CurrentUser, body: MakeupBody) -> Response:
     counted = await service.make_up(ctx, caller.user_id, body.check_in_date)
     return ok(ctx.clock, CountedReply.of(counted))
-
-
-@api.get("/check-in/today", summary="检查今日是否已打卡", **answers(TodayReply, Unauthorized))
-async def today(ctx: Ctx, caller: CurrentUser) -> Response:
-    return ok(ctx.clock, TodayReply.of(await service.today(ctx, caller.user_id)))
 
 
 @api.get(
