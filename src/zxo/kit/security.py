@@ -19,6 +19,7 @@ from zxo.kit.errors import Unauthorized
 REQUIRED = ["userId", "sid", "jti", "iat", "exp", "iss", "aud"]
 MAX_TOKEN_LENGTH = 4096
 VERIFIED_LIMIT = 20_000
+HEADERS_LIMIT = 16
 
 
 class TokenInvalid(Unauthorized):
@@ -85,6 +86,7 @@ class TokenRing:
         self._issuer = issuer
         self._audience = audience
         self._verified: dict[str, dict[str, Any]] = {}
+        self._by_header: dict[str, Key] = {}
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """A token with `claims` (which hold iat and exp, in seconds), issuer and audience."""
@@ -115,7 +117,7 @@ class TokenRing:
         if len(token) > MAX_TOKEN_LENGTH:
             raise TokenInvalid("too long")
         try:
-            key = self._keys[jwt.get_unverified_header(token).get("kid", "")]
+            key = self._key_of(token)
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key.verifier,
@@ -130,3 +132,16 @@ class TokenRing:
         except (jwt.InvalidTokenError, ValueError, TypeError) as error:
             raise TokenInvalid(type(error).__name__) from None
         return claims
+
+    def _key_of(self, token: str) -> Key:
+        """The key that the token's header names. Raises KeyError, TypeError, InvalidTokenError.
+
+        All tokens of a key have the same header, so its text is read once.
+        """
+        header = token.partition(".")[0]
+        key = self._by_header.get(header)
+        if key is None:
+            key = self._keys[jwt.get_unverified_header(token)["kid"]]
+            if len(self._by_header) < HEADERS_LIMIT:
+                self._by_header[header] = key
+        return key
