@@ -28,6 +28,8 @@ SWITCHES = (
     "allowFriendView",
 )
 
+ANOTHER_CHANGE = {"allowFriendView": False}  # good in itself
+
 GOOD: dict[str, list[Any]] = {
     "smokingYears": ["1年以下", "1-3年", "3-5年", "5-10年", "10年以上", None],
     "dailyAmount": [1, 200],
@@ -70,14 +72,6 @@ BAD: dict[str, list[Any]] = {
 }
 
 
-def _each(values: dict[str, list[Any]]) -> list[Any]:
-    return [
-        pytest.param(field, value, id=f"{field}-{number}")
-        for field, of_field in values.items()
-        for number, value in enumerate(of_field)
-    ]
-
-
 async def test_a_newcomer_has_the_usual_settings(alice: Visitor) -> None:
     answer = await alice.get(SETTINGS)
 
@@ -89,24 +83,27 @@ def test_every_setting_is_tried() -> None:
     assert GOOD.keys() == BAD.keys() == DEFAULTS.keys()
 
 
-@pytest.mark.parametrize(("field", "value"), _each(GOOD))
+@pytest.mark.parametrize("field", GOOD)
 async def test_a_setting_takes_what_it_should_and_leaves_the_others(
-    alice: Visitor, field: str, value: object
+    alice: Visitor, field: str
 ) -> None:
-    expected = {**DEFAULTS, field: value}
+    for value in GOOD[field]:
+        expected = {**DEFAULTS, field: value}
 
-    assert data(await alice.put(SETTINGS, **{field: value})) == expected
-    assert data(await alice.get(SETTINGS)) == expected
+        assert data(await alice.put(SETTINGS, **{field: value})) == expected
+        assert data(await alice.get(SETTINGS)) == expected
 
 
-@pytest.mark.parametrize(("field", "value"), _each(BAD))
+@pytest.mark.parametrize("field", BAD)
 async def test_a_setting_refuses_what_it_should_and_nothing_changes(
-    alice: Visitor, field: str, value: object
+    alice: Visitor, field: str
 ) -> None:
-    answer = await alice.put(SETTINGS, **{"allowFriendView": False, field: value})
+    for value in BAD[field]:
+        answer = await alice.put(SETTINGS, **{**ANOTHER_CHANGE, field: value})
 
-    assert refusal(answer, 400) == "invalid_request"
-    assert field in answer.json()["error"] or "control" in answer.json()["error"]
+        assert answer.status_code == 400, value
+        assert refusal(answer, 400) == "invalid_request"
+        assert field in answer.json()["error"] or "control" in answer.json()["error"]
     assert data(await alice.get(SETTINGS)) == DEFAULTS
 
 
