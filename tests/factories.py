@@ -1,10 +1,12 @@
 """A clock that stands still, and people who use the application over HTTP."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
 
+from zxo.context import Context
 from zxo.kit.clock import Clock
 
 START = datetime(2025, 12, 1, 1, 0, tzinfo=UTC)  # 09:00 in Shanghai
@@ -92,3 +94,14 @@ def refusal(answer: httpx.Response, status: int) -> str:
     assert envelope["code"] == status
     assert envelope["requestId"] == answer.headers["x-request-id"]
     return str(envelope["errorCode"])
+
+
+async def somebody_waits_for_a_lock(ctx: Context) -> None:
+    """Return when a statement of this test waits for a row that another transaction has changed."""
+    waiting = """
+        SELECT EXISTS (SELECT FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock')
+    """
+    async with asyncio.timeout(10):
+        while not await ctx.db.fetchval(waiting):
+            await asyncio.sleep(0.01)

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from tests.factories import FrozenClock, Visitor, data, refusal
+from tests.factories import FrozenClock, Visitor, data, refusal, somebody_waits_for_a_lock
 from tests.fakes.wechat import APP_SECRET, SESSION_KEY, FakeWechat
 from zxo.context import Context
 
@@ -172,16 +172,9 @@ async def test_an_account_that_is_erased_during_a_login_begins_anew(
     async with ctx.db.transaction() as connection:
         await connection.execute("DELETE FROM users WHERE id = $1", before)
         login = asyncio.create_task(phone.post(LOGIN, code=fake_wechat.issue("oAlice")))
-        await _somebody_waits_for_a_lock(ctx)
+        await somebody_waits_for_a_lock(ctx)
 
     assert data(await login)["user"]["id"] != before
-
-
-async def _somebody_waits_for_a_lock(ctx: Context) -> None:
-    waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')"
-    async with asyncio.timeout(10):
-        while not await ctx.db.fetchval(waiting):
-            await asyncio.sleep(0.01)
 
 
 async def test_a_database_that_fails_after_wechat_answered_leaves_nothing_behind(

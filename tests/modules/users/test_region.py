@@ -1,10 +1,12 @@
 """The region of a profile: a path in the list of divisions, and a street."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from tests.factories import Visitor, data, refusal
+from tests.factories import Visitor, data, refusal, somebody_waits_for_a_lock
+from zxo.context import Context
 
 ME = "/users/me"
 CHAOYANG = {"province": "北京市", "city": "北京市", "district": "朝阳区"}
@@ -128,3 +130,16 @@ async def test_a_street_is_one_line_that_can_be_seen(alice: Visitor, street: str
 
     assert refusal(answer, 400) == "invalid_request"
     assert [item["field"] for item in answer.json()["data"]["fields"]] == ["street"]
+
+
+async def test_a_street_is_checked_against_the_district_that_another_change_leaves(
+    alice: Visitor, ctx: Context
+) -> None:
+    data(await alice.put(ME, **CHAOYANG))
+    async with ctx.db.transaction() as connection:  # as a simultaneous PUT would
+        await connection.execute("UPDATE users SET province = NULL, city = NULL, district = NULL")
+        change = asyncio.create_task(alice.put(ME, street="三里屯街道"))
+        await somebody_waits_for_a_lock(ctx)
+
+    assert refusal(await change, 400) == "street_without_district"
+    assert await region_of(alice) == NOWHERE
