@@ -142,4 +142,4 @@ async def test_a_street_is_checked_against_the_district_that_another_change_leav
         await somebody_waits_for_a_lock(ctx)
 
     assert refusal(await change, 400) == "street_without_district"
-    assert await region_of(alice) == NOWHERE
+    assert await ctx.db.fetchval("SELECT street FROM users") is None
