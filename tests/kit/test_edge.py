@@ -25,11 +25,6 @@ async def put(person: Visitor, body: bytes | AsyncIterator[bytes]) -> httpx.Resp
     return await person.request("PUT", SETTINGS, content=body, headers=JSON)
 
 
-async def in_chunks(size: int, count: int) -> AsyncIterator[bytes]:
-    for _ in range(count):
-        yield b" " * size
-
-
 @pytest.mark.parametrize("given", ["a", "2025-12-01_req.7", "A" * 64])
 async def test_a_request_id_is_kept(visitor: Visitor, given: str) -> None:
     answer = await visitor.request("GET", "/regions", headers={"X-Request-Id": given})
@@ -88,13 +83,13 @@ async def test_a_chunked_body_is_413_as_soon_as_it_is_too_large(
 ) -> None:
     read = 0
 
-    async def endless() -> AsyncIterator[bytes]:
+    async def much() -> AsyncIterator[bytes]:
         nonlocal read
-        while True:
+        while read < 2**20:
             read += 1024
             yield b" " * 1024
 
-    answer = await put(alice, endless())
+    answer = await put(alice, much())
     assert refusal(answer, 413) == "payload_too_large"
     assert read < settings.max_body + 8192
 
@@ -188,7 +183,9 @@ MALFORMED: dict[str, bytes] = {
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
 async def test_a_malformed_body_is_400(alice: Visitor, body: bytes) -> None:
     before = data(await alice.get(SETTINGS))
-    assert refusal(await put(alice, body), 400) in {"invalid_request", "bad_request"}
+    with captured():  # should it be a 500, its traceback is endless
+        answer = await put(alice, body)
+    assert refusal(answer, 400) in {"invalid_request", "bad_request"}
     assert data(await alice.get(SETTINGS)) == before
 
 

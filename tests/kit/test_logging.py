@@ -16,7 +16,7 @@ SECRET = "k7-battery-staple"
 
 
 def fail(token: str) -> None:
-    del token  # a local variable that a careless traceback would show
+    """`token` is a local variable, which a careless traceback would show."""
     raise RuntimeError("on purpose")
 
 
