@@ -4,6 +4,8 @@ import asyncio
 import signal
 from collections.abc import Collection
 
+import asyncpg
+from pgqueuer.core.applications import PgQueuer
 from structlog import get_logger
 
 from zxo import registry, settings
@@ -54,14 +56,14 @@ async def _run_jobs(ctx: Context, stop: asyncio.Event, modules: Collection[str])
         # A pool of its own: the queue keeps one connection listening, and a lost server ends it.
         pool = await open_pool(
             ctx.settings.database.dsn(),
-            max_size=5,
+            max_size=6,
             statement_timeout=600,
             application_name="zxo-worker-queue",
         )
         try:
             await keep_partitions(ctx)
             queue = build_queue(pool, registry.jobs(ctx, modules), registry.schedule())
-            await run_until(queue, stop)
+            await _run_while_connected(queue, pool, stop)
         except Exception as error:
             if is_away(error):
                 log.warning("database_away", reason=type(error).__name__)
@@ -70,6 +72,17 @@ async def _run_jobs(ctx: Context, stop: asyncio.Event, modules: Collection[str])
             await asyncio.sleep(RESTART_SECONDS)
         finally:
             pool.terminate()
+
+
+async def _run_while_connected(queue: PgQueuer, pool: asyncpg.Pool, stop: asyncio.Event) -> None:
+    """PgQueuer does not notice the loss of the connection that it listens on.
+
+    It would then look for work every 30 s only. A server takes all connections with it, so one that
+    does nothing else tells when to start anew.
+    """
+    async with pool.acquire() as watched:
+        watched.add_termination_listener(lambda _: queue.shutdown.set())
+        await run_until(queue, stop)
 
 
 def main() -> None:
