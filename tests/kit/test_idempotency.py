@@ -37,8 +37,9 @@ async def keys_kept(ctx: Context) -> int:
 
 
 async def test_the_first_answer_is_replayed_byte_for_byte(alice: Visitor) -> None:
-    first = await post(alice, "/cravings", "k1", intensity=3)
-    again = await post(alice, "/cravings", "k1", intensity=3)
+    longest = "x" * 255
+    first = await post(alice, "/cravings", longest, intensity=3)
+    again = await post(alice, "/cravings", longest, intensity=3)
     assert data(first)["intensity"] == 3
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
@@ -80,16 +81,13 @@ async def test_a_refusal_as_a_problem_is_replayed_as_one(alice: Visitor) -> None
     assert answers[0].content == answers[1].content
 
 
-async def test_another_body_under_the_same_key_is_refused(alice: Visitor) -> None:
+async def test_another_body_or_route_under_the_same_key_is_refused(alice: Visitor) -> None:
     data(await post(alice, "/cravings", "k", intensity=3))
     other = await post(alice, "/cravings", "k", intensity=4)
     assert refusal(other, 409) == "idempotency_key_reused"
+    elsewhere = await post(alice, "/check-in", "k", intensity=3)
+    assert refusal(elsewhere, 409) == "idempotency_key_reused"
     assert len(await cravings_of(alice)) == 1
-
-
-async def test_another_route_under_the_same_key_is_refused(alice: Visitor) -> None:
-    data(await post(alice, "/check-in", "k"))
-    assert refusal(await post(alice, "/cravings", "k"), 409) == "idempotency_key_reused"
 
 
 async def test_a_key_belongs_to_its_user(alice: Visitor, bob: Visitor) -> None:
@@ -254,13 +252,6 @@ async def test_a_failure_that_may_pass_releases_the_key(
     assert data(await post(alice, "/cravings", "k", intensity=3))["intensity"] == 3
 
 
-async def test_a_request_without_a_valid_token_leaves_no_key(
-    visitor: Visitor, ctx: Context
-) -> None:
-    refusal(await post(visitor, "/cravings", "k", intensity=3), 401)
-    assert await keys_kept(ctx) == 0
-
-
 async def test_an_answer_that_cannot_be_kept_is_given_all_the_same(
     alice: Visitor, ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,10 +273,6 @@ async def test_an_invalid_key_is_refused(alice: Visitor, ctx: Context, key: str 
     answer = await post(alice, "/cravings", key, intensity=3)
     assert refusal(answer, 400) == "invalid_idempotency_key"
     assert await cravings_of(alice) == []
-
-
-async def test_a_key_may_have_255_characters(alice: Visitor) -> None:
-    data(await post(alice, "/cravings", "x" * 255, intensity=3))
 
 
 async def test_a_get_takes_no_notice_of_the_header(alice: Visitor, ctx: Context) -> None:
