@@ -18,7 +18,7 @@ from prometheus_client import values
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from zxo import __version__, registry, settings
+from zxo import __version__, http, registry, settings
 from zxo.context import Context, open_context
 from zxo.kit import failures, lifeline, logging, metrics, openapi
 from zxo.kit.clock import Clock
@@ -61,7 +61,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.router.routes[:0] = [route for module in modules for route in module.routes]
     _add_operations(app, settings)
     failures.install(app, clock)
-    openapi.install(app)
+    openapi.install(app, secured_by=(http.current_user, http.bearer_token))
     return app
 
 

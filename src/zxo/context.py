@@ -45,11 +45,12 @@ class Context:
 
 def token_ring(settings: Settings) -> TokenRing:
     """The ring of `settings`. Raises ValueError on a key that cannot be read."""
-    tokens = settings.tokens
-    make = eddsa_key if tokens.algorithm == "EdDSA" else hmac_key
-    return TokenRing(
-        [make(secret) for secret in _secrets(settings)], tokens.issuer, tokens.audience
-    )
+    # By its form, not by the algorithm in force: that may have been changed since.
+    keys = [
+        eddsa_key(secret) if secret.startswith("-----BEGIN") else hmac_key(secret)
+        for secret in _secrets(settings)
+    ]
+    return TokenRing(keys, settings.tokens.issuer, settings.tokens.audience)
 
 
 def _secrets(settings: Settings) -> list[str]:

@@ -28,7 +28,7 @@ async def get_context(request: Request) -> Context:
     return context
 
 
-def bearer_token(request: Request) -> str:
+async def bearer_token(request: Request) -> str:
     """The token of the Authorization header. Raises Unauthorized where there is none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
@@ -42,7 +42,7 @@ async def current_user(request: Request) -> Caller:
     No query: signatures are remembered, and ended sessions are known to within a second.
     """
     ctx: Context = request.app.state.context
-    claims = ctx.tokens.verify(bearer_token(request))
+    claims = ctx.tokens.verify(await bearer_token(request))
     if claims["exp"] <= ctx.clock.now().timestamp():
         raise TokenExpired
     await ctx.ended_sessions.fresh()
@@ -54,6 +54,7 @@ async def current_user(request: Request) -> Caller:
 
 Ctx = Annotated[Context, Depends(get_context)]
 CurrentUser = Annotated[Caller, Depends(current_user)]
+BearerToken = Annotated[str, Depends(bearer_token)]
 
 
 class Route(APIRoute):

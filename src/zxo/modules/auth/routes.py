@@ -12,7 +12,7 @@ from zxo.clients.wechat import (
     WechatUnavailable,
     WechatUserBlocked,
 )
-from zxo.http import Ctx, CurrentUser, bearer_token, router
+from zxo.http import BearerToken, Ctx, CurrentUser, router
 from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
@@ -64,8 +64,8 @@ async def log_in_with_wechat(ctx: Ctx, request: Request, body: WechatLoginBody) 
     summary="Token 刷新",
     **answers(TokenReply, Unauthorized, TooOldToRefresh, AlreadyRefreshed),
 )
-async def refresh(ctx: Ctx, request: Request) -> Response:
-    claims = ctx.tokens.verify(bearer_token(request))
+async def refresh(ctx: Ctx, token: BearerToken) -> Response:
+    claims = ctx.tokens.verify(token)
     return ok(ctx.clock, TokenReply(await service.refresh(ctx, claims)))
 
 
