@@ -44,6 +44,7 @@ def test_metrics_are_those_of_all_server_processes(site: dict[str, str], tmp_pat
         assert not (folder / "counter_1.db").exists()
 
 
+@pytest.mark.slow
 def test_without_a_configured_folder_two_processes_share_one_of_their_own(
     site: dict[str, str], tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_server_process_that_cannot_start_says_why_and_is_not_tried_for_ever(
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_an_idle_process_stays_within_its_memory(site: dict[str, str], tmp_path: Path) -> None:
     with api(tmp_path, **site) as (process, client):
         assert client.get("/v1/regions").is_success

@@ -4,6 +4,7 @@ Most of it runs `cli.main()` in this process: a Python that starts costs a secon
 """
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -114,6 +115,21 @@ def test_a_setting_that_cannot_be_used_is_one_line_that_names_it(run: Run) -> No
     assert_one_line(run("migrate", DATABASE_URL="mysql://localhost/zxo"), "DATABASE_URL")
     assert_one_line(run("api", APP_ENV="production"), "DATABASE_URL")
     assert_one_line(run("migrate", DATABASE_URL="postgresql://zxo@127.0.0.1:abc/zxo"), "abc")
+
+
+def test_a_port_in_use_is_one_line_and_nothing_was_started(run: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for command in ("up", "api"):
+            ended = run(command, "--port", port)
+            assert_one_line(ended, f"Cannot listen on 127.0.0.1:{port}: Address already in use")
+    assert_one_line(run("api", "--host", "192.0.2.1"), "Cannot listen on 192.0.2.1:3000")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seed_refuses_production(run: Run, on: dict[str, str]) -> None:
+    ended = run("seed", "--users", "5", **on, APP_ENV="production")
+    assert_one_line(ended, "does not run in production")
 
 
 def test_a_key_that_cannot_be_read_is_one_line(run: Run, on: dict[str, str]) -> None:

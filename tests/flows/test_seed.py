@@ -145,10 +145,3 @@ def test_people_who_are_there_already_are_left_alone(
     assert err.splitlines()[-1] == "zxo The database already has users; seed needs an empty one."
     assert "Traceback" not in err
     assert tokens.read_text() == before
-
-
-def test_production_is_refused(site: Site, tmp_path: Path) -> None:
-    production = {**site.variables, "APP_ENV": "production", "ZXO_CLOCK": ""}
-    status, out, err = zxo(tmp_path, "seed", "--users", "5", **production)
-    assert (status, out, len(err.splitlines())) == (1, "", 1), err
-    assert "does not run in production" in err

@@ -108,14 +108,6 @@ def test_a_second_instance_runs_on_another_port_and_folder(
     assert still_alive(shared.family())
 
 
-def test_a_port_in_use_is_one_line(shared: Instance, tmp_path: Path) -> None:
-    for command in ("up", "api"):
-        status, out, err = run_zxo(tmp_path, command, "--port", str(shared.port))
-        assert (status, out, len(err.splitlines())) == (1, "", 1), err
-        assert f"Cannot listen on 127.0.0.1:{shared.port}: Address already in use" in err
-    assert not (tmp_path / ".zxo").exists()
-
-
 def test_a_second_up_on_the_same_data_is_one_line(shared: Instance, tmp_path: Path) -> None:
     options = ("--port", str(free_port()), "--data-dir", str(shared.data))
     status, out, err = run_zxo(tmp_path, "up", *options)
@@ -287,6 +279,7 @@ def test_an_ordinary_user_needs_no_root() -> None:
         assert still_alive(family) == []
 
 
+@pytest.mark.slow
 def test_where_the_folder_cannot_be_used_up_says_so_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file, not a folder")
     options = ("--port", str(free_port()), "--data-dir", str(tmp_path / "data"))
