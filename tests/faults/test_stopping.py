@@ -3,12 +3,15 @@
 import asyncio
 import signal
 import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import httpx
+import psutil
 
-from tests.processes import api, eventually, log_in, running, sql, value
+from tests.processes import Zxo, api, eventually, free_port, log_in, running, sql, value
 from zxo.kit.jobs import enqueue_once
 
 WAITING = """
@@ -97,3 +100,23 @@ def test_a_worker_with_nothing_to_do_ends_at_once(site: dict[str, str], tmp_path
         eventually(lambda: value(site["DATABASE_URL"], "SELECT count(*) FROM pgqueuer_schedules"))
         worker.send(signal.SIGINT)
         assert worker.wait(20) == 0
+
+
+def forked(process: Zxo) -> bool:
+    """Whether it has a child with the same program (and not one that is about to run another)."""
+    main = psutil.Process(process.pid)
+    with suppress(psutil.NoSuchProcess):
+        for child in main.children():
+            time.sleep(0.002)
+            return bool(child.cmdline() == main.cmdline())
+    return False
+
+
+def test_a_server_process_that_has_only_just_begun_stops_at_once_too(
+    site: dict[str, str], tmp_path: Path
+) -> None:
+    with running(tmp_path, "api", "--port", str(free_port()), **site) as process:
+        while not forked(process):
+            assert process.process.poll() is None, process.said()
+        process.send(signal.SIGTERM)
+        assert process.wait(15) == 0, process.said()  # and not after the 25 s of grace
