@@ -1,6 +1,7 @@
 """The API process: the application, its health, and the server that runs it."""
 
 import asyncio
+import gc
 import os
 import signal
 import tempfile
@@ -29,6 +30,7 @@ from zxo.settings import Settings
 STARTED = time.monotonic()
 GRACE_SECONDS = 25  # the supervisor, like Kubernetes, kills after 30
 READY_SECONDS = 2.0
+GC_THRESHOLD = 20_000  # allocations; requests leave few cycles behind
 GRANIAN_LOG = {"loggers": {"_granian": {"propagate": True}}}  # to ours; its own goes to stdout
 
 
@@ -120,7 +122,12 @@ def from_environment() -> ASGIApp:
     if configured.metrics_dir:
         # The library chooses at its import, when the folder was not yet known.
         values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
-    return wrap(create_app(configured), configured)
+    app = wrap(create_app(configured), configured)
+    # What was loaded so far stays for good: it need not be looked through again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    return app
 
 
 def serve(configured: Settings) -> None:

@@ -14,6 +14,7 @@ from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import as_app_error, respond
 from zxo.kit.lean import Handler, lean_handler
 from zxo.kit.security import SessionEnded, TokenExpired
+from zxo.kit.web import header
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -30,7 +31,7 @@ async def get_context(request: Request) -> Context:
 
 async def bearer_token(request: Request) -> str:
     """The token of the Authorization header. Raises Unauthorized where there is none."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (header(request, b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized
     return token.strip()
@@ -67,7 +68,7 @@ class Route(APIRoute):
 
 def _idempotent(handler: Handler) -> Handler:
     async def handle(request: Request) -> Response:
-        key = request.headers.get("idempotency-key")
+        key = header(request, b"idempotency-key")
         if key is None:
             return await handler(request)
         return await _answer_once(request, key, handler)
@@ -97,7 +98,7 @@ async def _scope(request: Request, body: bytes) -> str:
     try:
         return f"user:{(await current_user(request)).user_id}"
     except Unauthorized:
-        credentials = request.headers.get("authorization", "").encode()
+        credentials = (header(request, b"authorization") or "").encode()
         return f"request:{hashlib.sha256(credentials + b'|' + body).hexdigest()}"
 
 

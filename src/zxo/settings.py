@@ -92,7 +92,7 @@ class DatabaseSettings(Section):
     name: str = Field("zxo", validation_alias="DB_NAME")
     user: str = Field("zxo", validation_alias="DB_USER")
     password: SecretStr = Field(SecretStr(""), validation_alias="DB_PASSWORD")
-    pool_size: int = Field(10, validation_alias="DB_POOL_SIZE", ge=2, le=200)
+    pool_size: int = Field(20, validation_alias="DB_POOL_SIZE", ge=2, le=200)
     statement_timeout: Duration = Field(
         timedelta(seconds=5), validation_alias="DB_STATEMENT_TIMEOUT"
     )

@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from zxo.kit.live import Bus
@@ -28,6 +29,10 @@ class _Entry(NamedTuple, Generic[V]):
     expires: float
 
 
+class _Abandoned(Exception):
+    """Whoever loaded the row went away: the next one in line asks again."""
+
+
 class Cache(Generic[V]):
     """Values by integer key, each with a version that grows with every change of the row."""
 
@@ -43,7 +48,7 @@ class Cache(Generic[V]):
         self._load = load
         self._version_of = version_of
         self._entries: dict[int, _Entry[V]] = {}
-        self._loading: dict[int, asyncio.Task[V | None]] = {}
+        self._loading: dict[int, asyncio.Future[V | None]] = {}
         bus.listen(topic, self._heard, self.clear)
 
     async def get(self, key: int) -> V | None:
@@ -55,12 +60,11 @@ class Cache(Generic[V]):
 
     async def reload(self, key: int) -> V | None:
         """The value as PostgreSQL has it now; callers at the same moment share one query."""
-        task = self._loading.get(key)
-        if task is None:
-            task = asyncio.create_task(self._fill(key))
-            self._loading[key] = task
-        # Shielded: one caller who goes away does not cancel the others' query.
-        return await asyncio.shield(task)
+        while (underway := self._loading.get(key)) is not None:
+            with suppress(_Abandoned):
+                # Shielded: one caller who goes away takes nothing from the others.
+                return await asyncio.shield(underway)
+        return await self._fill(key)
 
     def put(self, key: int, value: V) -> None:
         """Keep what this process has just committed, and tell the others."""
@@ -79,17 +83,26 @@ class Cache(Generic[V]):
         self._loading.clear()
 
     async def _fill(self, key: int) -> V | None:
-        task = asyncio.current_task()
+        underway = self._loading[key] = asyncio.get_running_loop().create_future()
         try:
             value = await self._load(key)
-        finally:
-            # Still listed means that nothing was heard about the row while it was being read.
-            current = self._loading.get(key) is task
-            if current:
-                del self._loading[key]
-        if value is not None and current:
+        except BaseException as error:
+            self._finish(key, underway)
+            underway.set_exception(error if isinstance(error, Exception) else _Abandoned())
+            underway.exception()  # seen: nobody has to wait for it
+            raise
+        # Still listed means that nothing was heard about the row while it was being read.
+        if self._finish(key, underway) and value is not None:
             self._store(key, value)
+        underway.set_result(value)
         return value
+
+    def _finish(self, key: int, underway: asyncio.Future[V | None]) -> bool:
+        """Whether `underway` was still the listed load of the row; it no longer is."""
+        if self._loading.get(key) is not underway:
+            return False
+        del self._loading[key]
+        return True
 
     def _store(self, key: int, value: V) -> None:
         version = self._version_of(value)

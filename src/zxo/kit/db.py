@@ -21,6 +21,7 @@ _AWAY = (
     asyncpg.ReadOnlySQLTransactionError,  # a fail-over left us on the old primary
     asyncpg.LockNotAvailableError,
     asyncpg.InterfaceError,  # the connection was closed under us
+    asyncpg.InternalClientError,  # the server stopped in the middle of an answer
 )
 
 

@@ -42,8 +42,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        request_id = _request_id(scope)
-        scope["request_id"] = request_id
+        scope["headers_by_name"] = dict(scope["headers"])  # looked into several times a request
+        request_id = scope["request_id"] = _request_id(scope)
         clear_contextvars()
         bind_contextvars(request_id=request_id)
         status, complete = 0, False
@@ -77,7 +77,7 @@ class Edge:
         _check_target(scope)
         if scope["method"] not in _METHODS_WITH_BODY:
             return receive
-        headers = dict(scope["headers"])
+        headers = scope["headers_by_name"]
         if _stated_length(headers) > self._max_body:
             raise PayloadTooLarge(f"the body may have {self._max_body} bytes")
         body = await self._read(receive)
@@ -117,11 +117,9 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            text = value.decode("latin-1")
-            if _REQUEST_ID.fullmatch(text):
-                return str(text)
+    given: str = scope["headers_by_name"].get(b"x-request-id", b"").decode("latin-1")
+    if _REQUEST_ID.fullmatch(given):
+        return given
     return os.urandom(16).hex()
 
 

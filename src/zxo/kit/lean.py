@@ -7,11 +7,12 @@ docs/adr/0009 has the figures.
 """
 
 import inspect
-import json
 import types
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Union, get_args, get_origin
 
+import msgspec
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
@@ -98,7 +99,7 @@ class _ReadBody:
 
 def _json(raw: bytes) -> Any:
     try:
-        return json.loads(raw)
+        return msgspec.json.decode(raw.removeprefix(BOM_UTF8))
     except (ValueError, RecursionError):
         message = "JSON decode error"
         raise _invalid({"type": "json_invalid", "loc": (), "msg": message}) from None

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
+from starlette.requests import Request
 from starlette.responses import Response
 
 from zxo.kit.clock import Clock
@@ -60,6 +61,12 @@ class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     error_code: str
     request_id: str
     data: Any = None
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """A header of the request, by its name in lower case."""
+    value: bytes | None = request.scope["headers_by_name"].get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def ok(clock: Clock, data: Any = None, *, status: int = 200, message: str = "success") -> Response:
