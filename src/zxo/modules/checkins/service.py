@@ -7,7 +7,6 @@ in memory), then one conditional statement. Whoever loses a race reads again and
 from datetime import date, timedelta
 
 from asyncpg import UniqueViolationError
-from structlog import get_logger
 
 from zxo.context import Context
 from zxo.kit.db import Connection
@@ -24,8 +23,6 @@ from zxo.modules.checkins.errors import (
 from zxo.modules.checkins.models import NOWHERE, Counted, Place, Record, Summary, Today
 from zxo.modules.checkins.rules import Progress, Step
 from zxo.modules.users import User
-
-log = get_logger(__name__)
 
 TRIES_WITHOUT_LOCK = 2
 
@@ -129,7 +126,6 @@ async def _count_locked(
 def _counted(ctx: Context, user: User, day: date, step: Step) -> Counted:
     """To be called after the commit."""
     users.keep(ctx, user)
-    log.debug("day_counted", user_id=user.id, date=day, total_days=user.total_days)
     return Counted(
         date=day,
         user=user,
