@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from zxo.kit.live import Bus
 
 V = TypeVar("V")
+Load = Callable[[int], Awaitable[V | None]]
 
 TTL_SECONDS = 60.0
 JITTER = 0.2  # so that entries filled together do not expire together
@@ -51,20 +52,23 @@ class Cache(Generic[V]):
         self._loading: dict[int, asyncio.Future[V | None]] = {}
         bus.listen(topic, self._heard, self.clear)
 
-    async def get(self, key: int) -> V | None:
-        """The value, or None where the row does not exist. Raises what `load` raises."""
+    async def get(self, key: int, load: Load[V] | None = None) -> V | None:
+        """The value, or None where the row does not exist. Raises what `load` raises.
+
+        `load` takes the place of the cache's own: a caller who holds a connection uses that.
+        """
         entry = self._entries.get(key)
         if entry and entry.value is not None and self._usable(entry):
             return entry.value
-        return await self.reload(key)
+        return await self.reload(key, load)
 
-    async def reload(self, key: int) -> V | None:
+    async def reload(self, key: int, load: Load[V] | None = None) -> V | None:
         """The value as PostgreSQL has it now; callers at the same moment share one query."""
         while (underway := self._loading.get(key)) is not None:
             with suppress(_Abandoned):
                 # Shielded: one caller who goes away takes nothing from the others.
                 return await asyncio.shield(underway)
-        return await self._fill(key)
+        return await self._fill(key, load or self._load)
 
     def put(self, key: int, value: V) -> None:
         """Keep what this process has just committed, and tell the others."""
@@ -82,10 +86,10 @@ class Cache(Generic[V]):
         self._entries.clear()
         self._loading.clear()
 
-    async def _fill(self, key: int) -> V | None:
+    async def _fill(self, key: int, load: Load[V]) -> V | None:
         underway = self._loading[key] = asyncio.get_running_loop().create_future()
         try:
-            value = await self._load(key)
+            value = await load(key)
         except BaseException as error:
             self._finish(key, underway)
             underway.set_exception(error if isinstance(error, Exception) else _Abandoned())

@@ -29,31 +29,40 @@ TRIES_WITHOUT_LOCK = 2
 
 async def check_in(ctx: Context, user_id: int, place: Place = NOWHERE) -> Counted:
     """Count today, the user's calendar date. Raises AlreadyCheckedIn, UserGone."""
-    user = await users.get(ctx, user_id)
+    async with ctx.db.connection() as connection:
+        counted = await _check_in_unlocked(ctx, connection, user_id, place)
+    return counted or await _check_in_locked(ctx, user_id, place)
+
+
+async def _check_in_unlocked(
+    ctx: Context, connection: Connection, user_id: int, place: Place
+) -> Counted | None:
+    """None where only a look under lock can tell. Raises AlreadyCheckedIn, UserGone."""
+    user = await users.get(ctx, user_id, connection)
     for _ in range(TRIES_WITHOUT_LOCK):
         today = user.today(ctx.clock.now())
         if user.last_check_in_date is not None and user.last_check_in_date >= today:
             break
-        counted = await _try_count_today(ctx, user, today, place)
-        if counted is not None:
-            return counted
-        user = await users.reload(ctx, user_id)
+        step = rules.advance(_progress(user), today)
+        after = await _count_if_unchanged(ctx, connection, user, today, step, place)
+        if after is not None:
+            return _counted(ctx, after, today, step)
+        user = await users.reload(ctx, user_id, connection)
     if user.last_check_in_date == today:
         raise AlreadyCheckedIn
-    return await _check_in_locked(ctx, user_id, place)
+    return None
 
 
-async def _try_count_today(ctx: Context, user: User, today: date, place: Place) -> Counted | None:
-    """None where the user has changed since it was read."""
-    step = rules.advance(_progress(user), today)
+async def _count_if_unchanged(
+    ctx: Context, connection: Connection, user: User, today: date, step: Step, place: Place
+) -> User | None:
+    """The user afterwards, None where somebody was faster. Raises AlreadyCheckedIn."""
     try:
-        async with ctx.db.connection() as connection:
-            after = await repository.count_day(
-                connection, user, today, step, ctx.clock.now(), is_makeup=False, place=place
-            )
+        return await repository.count_day(
+            connection, user, today, step, ctx.clock.now(), is_makeup=False, place=place
+        )
     except UniqueViolationError:
         raise AlreadyCheckedIn from None
-    return None if after is None else _counted(ctx, after, today, step)
 
 
 async def _check_in_locked(ctx: Context, user_id: int, place: Place) -> Counted:

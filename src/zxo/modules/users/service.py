@@ -1,6 +1,7 @@
 """Use cases of one's own data. A person's own state is read from the primary."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from zxo.context import Context
@@ -27,17 +28,18 @@ def cache(ctx: Context) -> Cache[User]:
     return ctx.caches.named("users", load, lambda user: user.version)
 
 
-async def get(ctx: Context, user_id: int) -> User:
+async def get(ctx: Context, user_id: int, connection: Connection | None = None) -> User:
     """The user, at most a second old; not at all old where this process wrote last.
 
-    Raises UserGone.
+    Asked for over `connection`, where the caller holds one. Raises UserGone.
     """
-    return _alive(await cache(ctx).get(user_id))
+    load = partial(repository.get, connection) if connection else None
+    return _alive(await cache(ctx).get(user_id, load))
 
 
-async def reload(ctx: Context, user_id: int) -> User:
+async def reload(ctx: Context, user_id: int, connection: Connection) -> User:
     """The user as the database has it now. Raises UserGone."""
-    return _alive(await cache(ctx).reload(user_id))
+    return _alive(await cache(ctx).reload(user_id, partial(repository.get, connection)))
 
 
 def keep(ctx: Context, user: User) -> None:
