@@ -34,10 +34,12 @@ Reactions = Mapping[type[Event], Sequence[Reaction]]
 # For statements that write their event themselves: append as a CTE, pass encode(event).
 INSERT = "INSERT INTO outbox (event, payload) VALUES ($1, $2)"
 
+# ARRAY, not IN: a plan may run an IN's query once a row, and each time it would skip what is locked
+# and take further rows, past the limit.
 TAKE = """
-DELETE FROM outbox WHERE id IN (
+DELETE FROM outbox WHERE id = ANY (ARRAY(
     SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-) RETURNING id, event, payload
+)) RETURNING id, event, payload
 """
 
 IDLE_SECONDS = 0.05  # polled, not notified: pg_notify would serialise the commits of the hot path
