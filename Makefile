@@ -25,16 +25,17 @@ setup-dev: .venv/installed-dev
 	@$(PYTHON) -m venv .venv \
 		|| { rm -rf .venv; echo "python3 cannot make one; on Debian: apt install python3-venv" >&2; exit 1; }
 
+# --no-deps: the locks are complete, and pip, left to resolve extras, may ask for a version beside them.
 .venv/installed: requirements.lock pyproject.toml | .venv/bin/python
 	@echo "ZXO set-up 2/3: the locked dependencies (about 60 MB to fetch)"
-	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --require-hashes --no-deps --requirement requirements.lock
 	@echo "ZXO set-up 3/3: ZXO itself"
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock .venv/installed
 	@echo "ZXO set-up: what the tests need"
-	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --require-hashes --no-deps --requirement requirements-dev.lock
 	@touch $@
 
 test: setup-dev
