@@ -17,6 +17,7 @@ from zxo.kit.crypto import Sealer
 from zxo.kit.db import Database
 from zxo.kit.live import Bus
 from zxo.kit.polled import PolledSet
+from zxo.kit.presence import Presence
 from zxo.kit.security import TokenRing, eddsa_key, hmac_key
 from zxo.kit.tasks import end
 from zxo.settings import Settings
@@ -36,6 +37,7 @@ class Context:
     db: Database
     valkey: redis.Redis
     bus: Bus
+    presence: Presence
     caches: Caches
     tokens: TokenRing
     sealer: Sealer
@@ -97,6 +99,7 @@ async def open_context(
             db=database,
             valkey=valkey,
             bus=bus,
+            presence=Presence(valkey),
             caches=Caches(bus),
             tokens=token_ring(settings),
             sealer=Sealer(_secrets(settings), "idempotency"),

@@ -1,0 +1,13 @@
+"""What happened on the boards."""
+
+from zxo.kit.outbox import Event
+
+
+class RankChanged(Event, frozen=True):
+    """Somebody who is about stands elsewhere than before.
+
+    `ranks`: by board type (national, province, ...), the rank now; None where no longer on it.
+    """
+
+    user_id: int
+    ranks: dict[str, int | None]

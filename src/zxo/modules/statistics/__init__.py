@@ -1,0 +1,1 @@
+"""What a day was like for the whole service: one row a figure and day."""
