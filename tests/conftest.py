@@ -109,6 +109,7 @@ async def empty(ctx: Context) -> None:
             await connection.execute(f'DELETE FROM "{table[0]}"')
     for cache in ctx.caches._by_topic.values():
         cache.clear()
+    ctx.memo.clear()
     await ctx.valkey.flushall()
 
 
@@ -161,6 +162,7 @@ def drain(ctx: Context, settings: Settings) -> Callable[[], Awaitable[None]]:
             pass
         async with asyncpg.create_pool(settings.database.dsn(), min_size=0, max_size=3) as pool:
             await run_to_idle(pool, registry.jobs(ctx))
+        ctx.memo.clear()  # as if its half second had passed
 
     return run
 

@@ -16,6 +16,7 @@ from zxo.kit.clock import Clock
 from zxo.kit.crypto import Sealer
 from zxo.kit.db import Database
 from zxo.kit.live import Bus
+from zxo.kit.memo import Memo
 from zxo.kit.polled import PolledSet
 from zxo.kit.presence import Presence
 from zxo.kit.security import TokenRing, eddsa_key, hmac_key
@@ -38,6 +39,7 @@ class Context:
     valkey: redis.Redis
     bus: Bus
     presence: Presence
+    memo: Memo
     caches: Caches
     tokens: TokenRing
     sealer: Sealer
@@ -100,6 +102,7 @@ async def open_context(
             valkey=valkey,
             bus=bus,
             presence=Presence(valkey),
+            memo=Memo(),
             caches=Caches(bus),
             tokens=token_ring(settings),
             sealer=Sealer(_secrets(settings), "idempotency"),

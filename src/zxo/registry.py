@@ -15,6 +15,9 @@ from zxo.modules.auth import routes as auth_routes
 from zxo.modules.checkins import CheckedIn
 from zxo.modules.checkins import routes as checkins_routes
 from zxo.modules.cravings import routes as cravings_routes
+from zxo.modules.rankings import BoardMissed
+from zxo.modules.rankings import handlers as rankings_handlers
+from zxo.modules.rankings import routes as rankings_routes
 from zxo.modules.regions import routes as regions_routes
 from zxo.modules.users import ProfileChanged, SettingsChanged
 from zxo.modules.users import handlers as users_handlers
@@ -27,6 +30,7 @@ Job = Callable[[Context], Awaitable[None]]
 ROUTERS: Mapping[str, APIRouter] = {
     "users": users_routes.api,
     "checkins": checkins_routes.api,
+    "rankings": rankings_routes.api,
     "cravings": cravings_routes.api,
     "auth": auth_routes.api,
     "regions": regions_routes.api,
@@ -34,9 +38,14 @@ ROUTERS: Mapping[str, APIRouter] = {
 
 # What happens after what. A reaction gets the context and a list of events, and may run twice.
 REACTIONS: Reactions = {
-    CheckedIn: (users_handlers.drop_cached,),
-    ProfileChanged: (users_handlers.drop_cached,),
-    SettingsChanged: (users_handlers.drop_cached,),
+    CheckedIn: (users_handlers.drop_cached, rankings_handlers.refresh),
+    ProfileChanged: (users_handlers.drop_cached, rankings_handlers.refresh),
+    SettingsChanged: (
+        users_handlers.drop_cached,
+        rankings_handlers.refresh,
+        rankings_handlers.forget_hidden,
+    ),
+    BoardMissed: (rankings_handlers.build_missing,),
 }
 
 # What runs when: five cron fields, Shanghai time.
@@ -44,6 +53,9 @@ SCHEDULE: Mapping[Job, str] = {
     housekeeping.keep_partitions: "10 0 * * *",
     housekeeping.forget_idempotent_answers: "20 * * * *",
     housekeeping.prune_job_log: "40 3 * * *",
+    rankings_handlers.look_after: "* * * * *",
+    rankings_handlers.rebuild: "5 * * * *",
+    rankings_handlers.take_snapshot: "2 0 * * *",
     auth_handlers.delete_expired_sessions: "30 3 * * *",
 }
 

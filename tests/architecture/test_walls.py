@@ -28,7 +28,7 @@ MODULE_FILES = {
     *("models.py", "events.py", "errors.py", "handlers.py"),
     # Where a service would be too long: scheduled upkeep, reminders, delivery outwards; a
     # projection in Valkey beside the SQL; and the routes that are sockets.
-    *("upkeep.py", "reminders.py", "delivery.py", "boards.py", "sockets.py"),
+    *("upkeep.py", "rebuild.py", "reminders.py", "delivery.py", "boards.py", "sockets.py"),
 }
 # What a module keeps beside its code.
 DATA_FILES = re.compile(r".+\.(json|csv|txt|md)(\.gz)?")

@@ -1,5 +1,7 @@
 """Jobs and cron on PostgreSQL (PgQueuer): retried with back-off, parked after five failures.
 
+A job that cannot reach Valkey has not failed: it waits until Valkey is back.
+
 A job is known by its name and takes a payload of bytes. Scheduled work is enqueued as a job of the
 same name, so that it is retried and parked like any other, and runs once however many workers wait.
 """
@@ -27,6 +29,7 @@ from structlog import get_logger
 
 from zxo.kit.clock import Clock
 from zxo.kit.db import Connection, Database
+from zxo.kit.valkey import AWAY
 from zxo.kit.zones import zone
 
 log = get_logger(__name__)
@@ -36,6 +39,7 @@ Run = Callable[[bytes], Awaitable[None]]
 RUNS_BEFORE_PARKED = 5
 FIRST_RETRY = timedelta(seconds=1)  # each further one waits twice as long, up to the longest
 LONGEST_RETRY = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(seconds=10)  # for Valkey, growing from a second
 HEARTBEAT = timedelta(seconds=5)  # a job whose worker was killed is picked up again after this
 SCHEDULE_ZONE = "Asia/Shanghai"
 
@@ -99,6 +103,10 @@ def _register(queue: PgQueuer, name: str, run: Run) -> None:
         except asyncio.CancelledError:
             # The worker may wait no longer. The library would take the job for called off.
             raise RetryRequested(timedelta(0), "cut off") from None
+        except AWAY as error:
+            log.debug("job_waits_for_valkey", job=name, reason=type(error).__name__)
+            wait = min(timedelta(seconds=2 ** min(job.attempts, 10)), LONGEST_WAIT)
+            raise RetryRequested(wait, "Valkey is away") from None
 
     queue.entrypoint(name, on_failure="hold", executor_factory=_retrying)(execute)
 

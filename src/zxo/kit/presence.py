@@ -3,11 +3,11 @@
 from collections.abc import Collection
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+
+from zxo.kit.valkey import AWAY
 
 KEY = "zxo:present"
 RECENT_SECONDS = 900
-_AWAY = (RedisError, OSError, TimeoutError)
 
 
 class Presence:
@@ -34,6 +34,6 @@ class Presence:
         asked = list(ids)
         try:
             scores = await self._valkey.zmscore(KEY, list(map(str, asked)))
-        except _AWAY:
+        except AWAY:
             return set()
         return {number for number, score in zip(asked, scores, strict=True) if score is not None}

@@ -1,5 +1,5 @@
 """Boards: who has counted how many days, in the country and in every region."""
 
-from zxo.modules.rankings.events import RankChanged
+from zxo.modules.rankings.events import BoardMissed, RankChanged
 
-__all__ = ["RankChanged"]
+__all__ = ["BoardMissed", "RankChanged"]

@@ -11,3 +11,10 @@ class RankChanged(Event, frozen=True):
 
     user_id: int
     ranks: dict[str, int | None]
+
+
+class BoardMissed(Event, frozen=True):
+    """Somebody asked for a board that Valkey does not have."""
+
+    type: str
+    code: str

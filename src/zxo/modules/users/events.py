@@ -4,10 +4,15 @@ from zxo.kit.outbox import Event
 
 
 class ProfileChanged(Event, frozen=True):
-    """Nickname, avatar or region are others than before."""
+    """Nickname, avatar or region are others than before.
+
+    `region_before`: province, city, district and street before the change; null in events that an
+    older version wrote.
+    """
 
     user_id: int
     version: int
+    region_before: tuple[str | None, str | None, str | None, str | None] | None = None
 
 
 class SettingsChanged(Event, frozen=True):

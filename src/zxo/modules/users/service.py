@@ -90,7 +90,8 @@ async def update_profile(ctx: Context, user_id: int, changes: Mapping[str, Any])
         if not changes:
             return before
         user = await _update(ctx, connection, user_id, changes)
-        await outbox.publish(connection, ProfileChanged(user_id, user.version))
+        left = (before.province, before.city, before.district, before.street)
+        await outbox.publish(connection, ProfileChanged(user_id, user.version, left))
     keep(ctx, user)
     return user
 

@@ -1,0 +1,191 @@
+"""SQL of the boards: how people stand, boards read without Valkey, and daily snapshots."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import date, datetime
+from typing import Any
+
+import asyncpg
+
+from zxo.kit.db import Connection
+from zxo.modules.rankings.models import Mine, Past, Person, Place, Standing
+from zxo.modules.rankings.rules import TYPES, Board, BoardType, Region, region_of
+
+LONG_SECONDS = 600.0  # what a rebuild or a snapshot may take, a statement
+_STREAMED = 5_000  # rows fetched at a time
+
+_LEVELS = Region._fields
+_REACHED = "floor(extract(epoch FROM total_days_reached_at))::bigint"
+_SHOWN = "(deleted_at IS NULL AND total_days > 0 AND show_in_ranking)"
+_ORDER = f"total_days DESC, {_REACHED}, id DESC"
+_PEOPLE = "users JOIN user_settings ON user_id = id"
+
+STANDINGS = f"""
+SELECT id, version, total_days, coalesce({_REACHED}, 0), {", ".join(_LEVELS)}, {_SHOWN}
+FROM {_PEOPLE}
+"""
+
+VERSIONS = "SELECT id, version FROM users WHERE id = ANY($1::bigint[])"
+
+PERSONS = f"""
+SELECT id, nickname, avatar FROM {_PEOPLE} WHERE id = ANY($1::bigint[]) AND {_SHOWN}
+"""
+
+# Who is on some board: one row a province and city, both null where they are.
+PLACES = f"SELECT DISTINCT province, city FROM {_PEOPLE} WHERE {_SHOWN}"
+
+CLEAR_SNAPSHOT = "DELETE FROM rankings WHERE snapshot_date = $1 AND ranking_type = $2"
+
+# In steps: a day has a row a person and board.
+FORGET_SNAPSHOTS = """
+DELETE FROM rankings WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM rankings WHERE snapshot_date < $1 LIMIT $2
+))
+"""
+
+FORGET_HIDDEN = """
+DELETE FROM rankings USING user_settings
+WHERE rankings.user_id = ANY($1::bigint[])
+  AND user_settings.user_id = rankings.user_id AND NOT show_in_ranking
+"""
+
+HISTORY = """
+SELECT snapshot_date, region_code, rank_position, total_days FROM rankings
+WHERE user_id = $1 AND ranking_type = $2 AND snapshot_date > $3
+ORDER BY snapshot_date DESC
+"""
+
+IS_HIDDEN = "SELECT NOT show_in_ranking FROM user_settings WHERE user_id = $1"
+
+
+def _on_board(board: Board, first: int) -> tuple[str, list[str]]:
+    """The condition for being on the board, with parameters from $`first`, and their values."""
+    conditions = [_SHOWN]
+    values: list[str] = []
+    region = region_of(board)[: TYPES.index(board.type)]
+    for column, part in zip(_LEVELS, region, strict=False):
+        if part is None:
+            conditions.append(f"{column} IS NULL")
+        else:
+            conditions.append(f"{column} = ${first + len(values)}")
+            values.append(part)
+    return " AND ".join(conditions), values
+
+
+def _standing(row: asyncpg.Record) -> Standing:
+    number, version, days, reached, *region, shown = row
+    return Standing(number, version, days, reached, Region(*region), shown)
+
+
+async def standings(connection: Connection, ids: Collection[int]) -> list[Standing]:
+    """How these people stand now; whoever was erased is left out."""
+    rows = await connection.fetch(f"{STANDINGS} WHERE id = ANY($1::bigint[])", list(ids))
+    return [_standing(row) for row in rows]
+
+
+async def versions(connection: Connection, ids: Collection[int]) -> dict[int, int]:
+    return {row[0]: row[1] for row in await connection.fetch(VERSIONS, list(ids))}
+
+
+@asynccontextmanager
+async def patient(connection: Connection) -> AsyncIterator[None]:
+    """A transaction whose statements may take ten minutes each."""
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL statement_timeout = '{LONG_SECONDS}s'")
+        yield
+
+
+async def stream(connection: Connection, board: Board) -> AsyncIterator[list[Standing]]:
+    """Everybody on the board, some thousands at a time, in no order; in a transaction."""
+    condition, values = _on_board(board, 1)
+    cursor = await connection.cursor(f"{STANDINGS} WHERE {condition}", *values)
+    while rows := await cursor.fetch(_STREAMED, timeout=LONG_SECONDS):
+        yield [_standing(row) for row in rows]
+
+
+async def places(connection: Connection) -> list[tuple[str | None, str | None]]:
+    """The province and city of everybody on a board."""
+    return [(row[0], row[1]) for row in await connection.fetch(PLACES, timeout=LONG_SECONDS)]
+
+
+async def persons(connection: Connection, ids: Collection[int]) -> dict[int, Person]:
+    """Who these people are, without those who are no longer to be shown."""
+    return {row[0]: Person(*row) for row in await connection.fetch(PERSONS, list(ids))}
+
+
+async def page(connection: Connection, board: Board, first: int, size: int) -> list[Place]:
+    """`size` places from rank `first` on, without Valkey."""
+    condition, values = _on_board(board, 3)
+    rows = await connection.fetch(
+        f"SELECT id, total_days FROM {_PEOPLE} WHERE {condition}"
+        f" ORDER BY {_ORDER} OFFSET $1 LIMIT $2",
+        first - 1,
+        size,
+        *values,
+    )
+    return [Place(*row) for row in rows]
+
+
+async def total(connection: Connection, board: Board) -> int:
+    """How many are on the board, without Valkey."""
+    condition, values = _on_board(board, 1)
+    count = await connection.fetchval(f"SELECT count(*) FROM {_PEOPLE} WHERE {condition}", *values)
+    return int(count)
+
+
+async def mine(connection: Connection, board: Board, standing: Standing) -> Mine:
+    """Where somebody who is on the board stands on it, without Valkey."""
+    condition, values = _on_board(board, 4)
+    row = await connection.fetchrow(
+        f"SELECT count(*), count(*) FILTER (WHERE (total_days, -{_REACHED}, id) > ($1, -$2::bigint, $3))"
+        f" FROM {_PEOPLE} WHERE {condition}",
+        standing.days,
+        standing.reached,
+        standing.user_id,
+        *values,
+    )
+    assert row is not None, "an aggregate returns one row"
+    return Mine(row[1] + 1, row[0], standing.days)
+
+
+async def is_hidden(connection: Connection, user_id: int) -> bool:
+    return bool(await connection.fetchval(IS_HIDDEN, user_id))
+
+
+async def take_snapshot(connection: Connection, kind: BoardType, day: date, now: datetime) -> None:
+    """Write how everybody stands on the boards of this type, as of `day`, in place of what was
+    written before. In a transaction."""
+    levels = _LEVELS[: TYPES.index(kind)]
+    code = " || '/' || ".join(f"coalesce({level}, '')" for level in levels) or "''"
+    unset = f"AND {levels[-1]} IS NOT NULL" if levels else ""
+    await connection.execute(CLEAR_SNAPSHOT, day, kind, timeout=LONG_SECONDS)
+    await connection.execute(
+        f"""
+        INSERT INTO rankings (user_id, ranking_type, region_code, rank_position, total_days,
+                              snapshot_date, created_at)
+        SELECT id, $2, {code}, rank() OVER (PARTITION BY {code} ORDER BY {_ORDER}), total_days,
+               $1, $3
+        FROM {_PEOPLE} WHERE {_SHOWN} {unset}
+        """,
+        day,
+        kind,
+        now,
+        timeout=LONG_SECONDS,
+    )
+
+
+async def forget_snapshots(connection: Connection, before: date, most: int) -> int:
+    """Delete up to `most` rows of days before `before`; how many it was."""
+    done = await connection.execute(FORGET_SNAPSHOTS, before, most, timeout=LONG_SECONDS)
+    return int(done.rpartition(" ")[2])
+
+
+async def forget_hidden(connection: Connection, ids: Collection[int]) -> None:
+    """Delete the snapshots of those of `ids` who do not want to be on boards."""
+    await connection.execute(FORGET_HIDDEN, list(ids))
+
+
+async def history(connection: Connection, user_id: int, kind: BoardType, after: date) -> list[Past]:
+    """Where the user stood on the days after `after`, newest first."""
+    rows: list[Any] = await connection.fetch(HISTORY, user_id, kind, after)
+    return [Past(*row) for row in rows]

@@ -1,0 +1,183 @@
+"""Use cases of the boards: read from Valkey, or from PostgreSQL where Valkey does not have them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+
+from structlog import get_logger
+
+from zxo.context import Context
+from zxo.kit import outbox
+from zxo.kit.jobs import SCHEDULE_ZONE
+from zxo.kit.valkey import AWAY
+from zxo.kit.zones import date_in
+from zxo.modules import users
+from zxo.modules.rankings import boards, repository, rules
+from zxo.modules.rankings.boards import Page
+from zxo.modules.rankings.errors import NationalLocked, RegionNotSet
+from zxo.modules.rankings.events import BoardMissed
+from zxo.modules.rankings.models import Absence, Mine, MyPlace, Past, Row, Standing
+from zxo.modules.rankings.rules import TYPES, Board, BoardType, Region, board_of
+from zxo.modules.users import User
+
+log = get_logger(__name__)
+
+# A page is the same for everybody who looks at it. With the way from a check-in to the board it
+# must stay below the 2 s within which a change is seen.
+PAGE_SECONDS = 0.5
+MISSED_SECONDS = 5.0  # a board is asked for once in this time, a process
+COUNTED_SECONDS = 10.0  # how old a rank may be that PostgreSQL had to count
+
+
+async def top(
+    ctx: Context, user_id: int, kind: BoardType, first: int, size: int
+) -> tuple[Sequence[Row], MyPlace]:
+    """`size` lines of the caller's board from rank `first` on, and where the caller stands.
+
+    Raises NationalLocked, RegionNotSet, UserGone.
+    """
+    user = await users.get(ctx, user_id)
+    board = _board(ctx, user, kind)
+    rows = await lines(ctx, board, first, size)
+    return rows, (await _mine(ctx, user, [board]))[board]
+
+
+async def around(
+    ctx: Context, user_id: int, kind: BoardType, size: int
+) -> tuple[Sequence[Row], MyPlace]:
+    """`size` lines with the caller in the middle; none where the caller is not on the board.
+
+    Raises NationalLocked, RegionNotSet, UserGone.
+    """
+    user = await users.get(ctx, user_id)
+    board = _board(ctx, user, kind)
+    standing = (await _mine(ctx, user, [board]))[board]
+    if not isinstance(standing, Mine):
+        return [], standing
+    ranks = rules.window(standing.rank, standing.total, size)
+    return await lines(ctx, board, ranks.start, len(ranks)), standing
+
+
+async def everywhere(ctx: Context, user_id: int) -> dict[BoardType, MyPlace]:
+    """Where the caller stands, by board type; None where the region is unset. Raises UserGone."""
+    user = await users.get(ctx, user_id)
+    region = _region(user)
+    open_to = [kind for kind in TYPES if not is_locked(ctx, user, kind)]
+    asked = {kind: board for kind in open_to if (board := board_of(kind, region))}
+    standings = await _mine(ctx, user, list(asked.values()))
+    found: dict[BoardType, MyPlace] = {kind: standings[board] for kind, board in asked.items()}
+    return {kind: found.get(kind) if kind in open_to else Absence.LOCKED for kind in TYPES}
+
+
+async def history(ctx: Context, user_id: int, kind: BoardType, days: int) -> list[Past]:
+    """Where the caller stood at the end of the last `days` days, newest first.
+
+    Nothing for whoever does not want to be on boards. Raises NationalLocked, UserGone.
+    """
+    user = await users.get(ctx, user_id)
+    _refuse_locked(ctx, user, kind)
+    today = date_in(ctx.clock.now(), SCHEDULE_ZONE)
+    async with ctx.db.connection() as connection:
+        if await repository.is_hidden(connection, user_id):
+            return []
+        return await repository.history(connection, user_id, kind, today - timedelta(days=days + 1))
+
+
+def is_locked(ctx: Context, user: User, kind: BoardType) -> bool:
+    """The national board is for members; the tier in force is asked each time."""
+    return kind == "national" and user.tier(ctx.clock.now()) == "free"
+
+
+def _refuse_locked(ctx: Context, user: User, kind: BoardType) -> None:
+    if is_locked(ctx, user, kind):
+        raise NationalLocked
+
+
+def _board(ctx: Context, user: User, kind: BoardType) -> Board:
+    _refuse_locked(ctx, user, kind)
+    board = board_of(kind, _region(user))
+    if board is None:
+        raise RegionNotSet(f"{kind}: not set in the profile")
+    return board
+
+
+def _region(user: User) -> Region:
+    return Region(user.province, user.city, user.district, user.street)
+
+
+async def lines(ctx: Context, board: Board, first: int, size: int) -> Sequence[Row]:
+    """The lines of a board, at most half a second old. To be called with what may be shown."""
+    read = partial(_lines, ctx, board, first, size)
+    return await ctx.memo.get(("ranking", board, first, size), PAGE_SECONDS, read)
+
+
+async def _lines(ctx: Context, board: Board, first: int, size: int) -> Sequence[Row]:
+    page = await _page(ctx, board, first, size)
+    async with ctx.db.read() as connection:
+        persons = await repository.persons(connection, [place.user_id for place in page.places])
+    # Whoever was hidden or erased a moment ago is left out, and leaves no gap.
+    shown = [place for place in page.places if place.user_id in persons]
+    return [Row(rank, place, persons[place.user_id]) for rank, place in enumerate(shown, first)]
+
+
+async def _page(ctx: Context, board: Board, first: int, size: int) -> Page:
+    try:
+        page = await boards.page(ctx.valkey, board, first, size)
+    except AWAY as error:
+        log.debug("boards_away", reason=type(error).__name__)
+    else:
+        if page is not None:
+            return page
+        await _report_missing(ctx, board)
+    async with ctx.db.read() as connection:
+        places = await repository.page(connection, board, first, size)
+    return Page(places, 0)
+
+
+async def _mine(ctx: Context, user: User, asked: Sequence[Board]) -> Mapping[Board, MyPlace]:
+    if not user.total_days:
+        return dict.fromkeys(asked)
+    try:
+        found = await boards.mine(ctx.valkey, user.id, asked)
+    except AWAY as error:
+        log.debug("boards_away", reason=type(error).__name__)
+        return await _mine_in_database(ctx, user, asked)
+    missing = [board for board in asked if board not in found]
+    for board in missing:
+        await _report_missing(ctx, board)
+    if missing or None in found.values():
+        # Not complete, or not on it: hidden, or so new that the board does not know yet.
+        return await _mine_in_database(ctx, user, asked)
+    return found
+
+
+async def _mine_in_database(
+    ctx: Context, user: User, asked: Sequence[Board]
+) -> dict[Board, MyPlace]:
+    async with ctx.db.connection() as connection:
+        found_now = await repository.standings(connection, [user.id])
+        standing = found_now[0] if found_now else None
+        if standing is None or not standing.shown:
+            hidden = await repository.is_hidden(connection, user.id)
+            return dict.fromkeys(asked, Absence.HIDDEN if hidden else None)
+    found: dict[Board, MyPlace] = dict.fromkeys(asked)
+    for board in set(asked) & set(standing.boards):
+        count = partial(_count, ctx, board, standing)
+        key = ("ranking mine", board, standing.user_id, standing.version)
+        found[board] = await ctx.memo.get(key, COUNTED_SECONDS, count)
+    return found
+
+
+async def _count(ctx: Context, board: Board, standing: Standing) -> Mine:
+    async with ctx.db.read() as connection:
+        return await repository.mine(connection, board, standing)
+
+
+async def _report_missing(ctx: Context, board: Board) -> None:
+    """Have the board built, in the worker."""
+
+    async def publish() -> None:
+        async with ctx.db.transaction() as connection:
+            await outbox.publish(connection, BoardMissed(board.type, board.code))
+
+    await ctx.memo.get(("missed", board), MISSED_SECONDS, publish)
