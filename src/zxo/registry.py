@@ -15,7 +15,9 @@ from zxo.modules.auth import routes as auth_routes
 from zxo.modules.checkins import CheckedIn
 from zxo.modules.checkins import routes as checkins_routes
 from zxo.modules.cravings import routes as cravings_routes
-from zxo.modules.rankings import BoardMissed
+from zxo.modules.notifications import handlers as notifications_handlers
+from zxo.modules.notifications import routes as notifications_routes
+from zxo.modules.rankings import BoardMissed, RankChanged
 from zxo.modules.rankings import handlers as rankings_handlers
 from zxo.modules.rankings import routes as rankings_routes
 from zxo.modules.regions import routes as regions_routes
@@ -32,13 +34,18 @@ ROUTERS: Mapping[str, APIRouter] = {
     "checkins": checkins_routes.api,
     "rankings": rankings_routes.api,
     "cravings": cravings_routes.api,
+    "notifications": notifications_routes.api,
     "auth": auth_routes.api,
     "regions": regions_routes.api,
 }
 
 # What happens after what. A reaction gets the context and a list of events, and may run twice.
 REACTIONS: Reactions = {
-    CheckedIn: (users_handlers.drop_cached, rankings_handlers.refresh),
+    CheckedIn: (
+        users_handlers.drop_cached,
+        rankings_handlers.refresh,
+        notifications_handlers.tell_of_days,
+    ),
     ProfileChanged: (users_handlers.drop_cached, rankings_handlers.refresh),
     SettingsChanged: (
         users_handlers.drop_cached,
@@ -46,6 +53,7 @@ REACTIONS: Reactions = {
         rankings_handlers.forget_hidden,
     ),
     BoardMissed: (rankings_handlers.build_missing,),
+    RankChanged: (notifications_handlers.tell_of_ranks,),
 }
 
 # What runs when: five cron fields, Shanghai time.
@@ -53,6 +61,8 @@ SCHEDULE: Mapping[Job, str] = {
     housekeeping.keep_partitions: "10 0 * * *",
     housekeeping.forget_idempotent_answers: "20 * * * *",
     housekeeping.prune_job_log: "40 3 * * *",
+    notifications_handlers.remind: "* * * * *",
+    notifications_handlers.prune: "50 3 * * *",
     rankings_handlers.look_after: "* * * * *",
     rankings_handlers.rebuild: "5 * * * *",
     rankings_handlers.take_snapshot: "2 0 * * *",

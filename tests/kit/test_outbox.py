@@ -114,7 +114,7 @@ async def test_two_relays_at_once_move_every_row_exactly_once(
 async def test_a_relay_does_not_wait_for_rows_that_another_one_holds(ctx: Context) -> None:
     await say(ctx, AlsoHappened(1))
     async with ctx.db.transaction() as connection:
-        await connection.fetch(outbox.TAKE, 1)
+        await connection.fetch(outbox.TAKE, 1, ["AlsoHappened"])
         await say(ctx, AlsoHappened(2))
         assert await asyncio.wait_for(relay(ctx.db, REACTIONS), PATIENCE) == 1
     assert await queued(ctx) == [(f"{FIRST}:AlsoHappened", [2])]
@@ -137,8 +137,17 @@ async def test_rows_stay_when_their_jobs_cannot_be_enqueued(
 
 async def test_an_event_that_nobody_reacts_to_is_taken_away(ctx: Context) -> None:
     await say(ctx, Happened(1))
-    assert await relay(ctx.db, {}) == 1
+    assert await relay(ctx.db, {Happened: ()}) == 1
     assert (await waiting(ctx), await queued(ctx)) == (0, [])
+
+
+async def test_an_event_of_a_newer_version_waits_for_a_newer_worker(ctx: Context) -> None:
+    await say(ctx, Happened(1), AlsoHappened(2))
+    assert await relay(ctx.db, {AlsoHappened: ()}) == 1
+    assert await relay(ctx.db, {AlsoHappened: ()}) == 0
+    assert await waiting(ctx) == 1
+    assert await relay(ctx.db, REACTIONS) == 1
+    assert await waiting(ctx) == 0
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError("away"), LookupError("a bug")])

@@ -36,9 +36,11 @@ INSERT = "INSERT INTO outbox (event, payload) VALUES ($1, $2)"
 
 # ARRAY, not IN: a plan may run an IN's query once a row, and each time it would skip what is locked
 # and take further rows, past the limit.
+# Only events that this version knows ($2): during an upgrade others wait for a newer worker.
 TAKE = """
 DELETE FROM outbox WHERE id = ANY (ARRAY(
-    SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT id FROM outbox WHERE event = ANY ($2::text[]) ORDER BY id LIMIT $1
+    FOR UPDATE SKIP LOCKED
 )) RETURNING id, event, payload
 """
 
@@ -65,8 +67,9 @@ def reaction_name(reaction: Callable[..., Awaitable[None]]) -> str:
 
 async def relay(database: Database, reactions: Reactions) -> int:
     """Move one batch from the outbox to the job queue; the number of rows moved."""
+    known = [event.name() for event in reactions]
     async with database.transaction() as connection:
-        rows = await connection.fetch(TAKE, BATCH)
+        rows = await connection.fetch(TAKE, BATCH, known)
         if rows:
             await enqueue_each(connection, list(_jobs(rows, reactions)))
     return len(rows)

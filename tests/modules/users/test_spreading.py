@@ -91,7 +91,10 @@ async def test_a_change_is_published_with_the_version_that_it_made(
     data(await alice.put(SETTINGS, timezone="UTC"))
 
     assert await outbox(ctx) == [
-        ("ProfileChanged", {"user_id": alice.user["id"], "version": 2}),
+        (
+            "ProfileChanged",
+            {"user_id": alice.user["id"], "version": 2, "region_before": [None] * 4},
+        ),
         ("SettingsChanged", {"user_id": alice.user["id"], "version": 3}),
         ("SettingsChanged", {"user_id": alice.user["id"], "version": 4}),
     ]

@@ -1,27 +1,36 @@
 """SQL of notifications."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
 from zxo.kit.db import Connection
 from zxo.modules.notifications.models import COLUMNS, NewNotice, Notice
+from zxo.modules.notifications.rules import Window
 
 # Any number, the same in every process: whoever writes notices waits for its turn, so that ids are
 # in the order of the commits, and "everything after id N" misses nothing that commits later.
 TURN = 2_026_112_501
 
 # People who were erased or have left since are passed over.
-INSERT = """
+_NEW = """
 INSERT INTO notifications (user_id, type, once_key, data, created_at)
 SELECT users.id, new.type, new.once_key, new.data::jsonb, $5
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
     AS new (user_id, type, once_key, data)
 JOIN users ON users.id = new.user_id AND users.deleted_at IS NULL
-ON CONFLICT (user_id, once_key) DO NOTHING
-RETURNING user_id, id
+ON CONFLICT (user_id, once_key)
+"""
+INSERT = f"{_NEW} DO NOTHING RETURNING id, user_id, type"
+# With a new id: whoever resumes after the old one is told what is true now.
+REPLACE = f"""
+{_NEW} DO UPDATE
+SET id = nextval(pg_get_serial_sequence('notifications', 'id')), data = excluded.data,
+    created_at = excluded.created_at
+RETURNING id, user_id, type
 """
 
 # The notices of each user after the id that stands beside it, at most $3 a user.
@@ -38,6 +47,73 @@ ORDER BY found.id
 
 LATEST_ID = "SELECT coalesce(max(id), 0) FROM notifications WHERE user_id = $1"
 
+# Newest first; $2: types that are not shown, $3: the last row of the page before.
+INBOX = f"""
+SELECT {COLUMNS} FROM notifications
+WHERE user_id = $1 AND type <> ALL ($2::text[]) AND ($3::bigint IS NULL OR id < $3)
+ORDER BY id DESC LIMIT $4
+"""
+
+UNREAD = """
+SELECT count(*) FROM notifications
+WHERE user_id = $1 AND type <> ALL ($2::text[]) AND read_at IS NULL
+"""
+
+READ = """
+UPDATE notifications SET read_at = $2
+WHERE user_id = $1 AND read_at IS NULL AND ($3::bigint[] IS NULL OR id = ANY ($3))
+"""
+
+WANT_MILESTONES = """
+SELECT user_id FROM user_settings
+WHERE user_id = ANY ($1::bigint[]) AND enable_milestone_notification
+"""
+
+# Each zone is one step through the index, however many people live there.
+ZONES = """
+WITH RECURSIVE zones AS (
+    (SELECT timezone FROM users WHERE timezone <> 'Asia/Shanghai' ORDER BY timezone LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT users.timezone FROM users
+        WHERE users.timezone <> 'Asia/Shanghai' AND users.timezone > zones.timezone
+        ORDER BY users.timezone LIMIT 1
+    ) FROM zones WHERE zones.timezone IS NOT NULL
+)
+SELECT timezone FROM zones WHERE timezone IS NOT NULL UNION ALL SELECT 'Asia/Shanghai'
+"""
+
+DUE = """
+SELECT user_id FROM user_settings JOIN users ON users.id = user_id
+WHERE enable_check_in_reminder AND check_in_reminder_time BETWEEN $1 AND $2
+  AND timezone = $3 AND deleted_at IS NULL
+  AND (last_check_in_date IS NULL OR last_check_in_date < $4) AND user_id > $5
+ORDER BY user_id LIMIT $6
+"""
+
+WATERMARK = "SELECT reached_at FROM watermarks WHERE name = $1"
+
+RAISE_WATERMARK = """
+INSERT INTO watermarks (name, reached_at) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET reached_at = greatest(watermarks.reached_at, excluded.reached_at)
+"""
+
+PRUNE = """
+DELETE FROM notifications WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM notifications
+    WHERE created_at < $1 AND (created_at < $2 OR type = ANY ($3::text[]))
+    LIMIT $4
+))
+"""
+
+
+class Stored(NamedTuple):
+    """What a new notice has become."""
+
+    id: int
+    user_id: int
+    type: str
+
 
 def _notice(row: asyncpg.Record) -> Notice:
     number, user_id, kind, data, created_at, read_at = row
@@ -51,20 +127,33 @@ async def take_turn(connection: Connection) -> None:
 
 async def add(
     connection: Connection, notices: Collection[NewNotice], now: datetime
-) -> dict[int, int]:
-    """Store what is new; the latest id by user. To be called while holding the turn."""
+) -> list[Stored]:
+    """Store what is new. To be called while holding the turn."""
+    return await _write(connection, INSERT, notices, now)
+
+
+async def replace(
+    connection: Connection, notices: Collection[NewNotice], now: datetime
+) -> list[Stored]:
+    """Store each in place of what stood under its `once_key`; those are different in `notices`.
+
+    To be called while holding the turn.
+    """
+    return await _write(connection, REPLACE, notices, now)
+
+
+async def _write(
+    connection: Connection, sql: str, notices: Collection[NewNotice], now: datetime
+) -> list[Stored]:
     rows = await connection.fetch(
-        INSERT,
+        sql,
         [notice.user_id for notice in notices],
         [notice.type for notice in notices],
         [notice.once_key for notice in notices],
         [msgspec.json.encode(notice.data).decode() for notice in notices],
         now,
     )
-    latest: dict[int, int] = {}
-    for user_id, number in rows:
-        latest[user_id] = max(number, latest.get(user_id, 0))
-    return latest
+    return [Stored(*row) for row in rows]
 
 
 async def news(connection: Connection, after: Mapping[int, int], limit: int) -> list[Notice]:
@@ -76,3 +165,65 @@ async def news(connection: Connection, after: Mapping[int, int], limit: int) -> 
 async def latest_id(connection: Connection, user_id: int) -> int:
     """0 where the user was never told anything."""
     return int(await connection.fetchval(LATEST_ID, user_id))
+
+
+async def inbox(
+    connection: Connection, user_id: int, hidden: Collection[str], before: int | None, limit: int
+) -> list[Notice]:
+    """Newest first, without the types `hidden`; `before`: an id."""
+    rows = await connection.fetch(INBOX, user_id, list(hidden), before, limit)
+    return [_notice(row) for row in rows]
+
+
+async def unread(connection: Connection, user_id: int, hidden: Collection[str]) -> int:
+    return int(await connection.fetchval(UNREAD, user_id, list(hidden)))
+
+
+async def mark_read(
+    connection: Connection, user_id: int, ids: Collection[int] | None, now: datetime
+) -> None:
+    """Those of `ids` that are the user's; all of them for None."""
+    await connection.execute(READ, user_id, now, None if ids is None else list(ids))
+
+
+async def want_milestones(connection: Connection, ids: Collection[int]) -> set[int]:
+    return {row[0] for row in await connection.fetch(WANT_MILESTONES, list(ids))}
+
+
+async def zones(connection: Connection) -> list[str]:
+    """Every time zone that somebody lives in."""
+    return [row[0] for row in await connection.fetch(ZONES)]
+
+
+async def due(
+    connection: Connection, zone: str, window: Window, after: int, limit: int
+) -> list[int]:
+    """Who in the zone is to be reminded in the window, by id; those after the id `after`."""
+    day: date = window.day
+    times = window.first, window.last
+    rows = await connection.fetch(DUE, *times, zone, day, after, limit)
+    return [row[0] for row in rows]
+
+
+async def watermark(connection: Connection, name: str) -> datetime | None:
+    reached: datetime | None = await connection.fetchval(WATERMARK, name)
+    return reached
+
+
+async def raise_watermark(connection: Connection, name: str, reached_at: datetime) -> None:
+    """Never lowers it."""
+    await connection.execute(RAISE_WATERMARK, name, reached_at)
+
+
+async def prune(
+    connection: Connection,
+    now: datetime,
+    kept: timedelta,
+    brief: tuple[Collection[str], timedelta],
+    most: int,
+) -> int:
+    """Delete up to `most` notices older than `kept`, or of the types in `brief` older than it says;
+    how many it was."""
+    types, briefly = brief
+    done = await connection.execute(PRUNE, now - briefly, now - kept, list(types), most)
+    return int(done.rpartition(" ")[2])

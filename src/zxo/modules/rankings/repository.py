@@ -137,7 +137,8 @@ async def mine(connection: Connection, board: Board, standing: Standing) -> Mine
     """Where somebody who is on the board stands on it, without Valkey."""
     condition, values = _on_board(board, 4)
     row = await connection.fetchrow(
-        f"SELECT count(*), count(*) FILTER (WHERE (total_days, -{_REACHED}, id) > ($1, -$2::bigint, $3))"
+        f"SELECT count(*),"
+        f" count(*) FILTER (WHERE (total_days, -{_REACHED}, id) > ($1, -$2::bigint, $3))"
         f" FROM {_PEOPLE} WHERE {condition}",
         standing.days,
         standing.reached,

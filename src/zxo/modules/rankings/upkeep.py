@@ -101,11 +101,12 @@ def writes(
 
 
 def _rank_changed(who: str, before: Ranks, after: Ranks) -> RankChanged | None:
-    """Only what is told anew: the types whose rank is another one now."""
+    """Every rank, where one of them is another one now."""
     was = {board.type: rank for board, rank in before.items()}
     now = {board.type: rank for board, rank in after.items()}
-    types = [kind for kind in TYPES if was.get(kind) != now.get(kind)]
-    return RankChanged(int(who), {kind: now.get(kind) for kind in types}) if types else None
+    if was == now:
+        return None
+    return RankChanged(int(who), {kind: now.get(kind) for kind in TYPES if kind in was | now})
 
 
 async def forget_hidden(ctx: Context, ids: Collection[int]) -> None:

@@ -1,0 +1,61 @@
+"""Reactions and scheduled work of notifications."""
+
+from collections.abc import Iterator
+
+from zxo.context import Context
+from zxo.modules.checkins import CheckedIn, rank_of
+from zxo.modules.notifications import reminders, rules, service
+from zxo.modules.notifications.models import NewNotice
+from zxo.modules.rankings import RankChanged
+
+
+async def tell_of_days(ctx: Context, events: list[CheckedIn]) -> None:
+    """Show a counted day on the person's other screens; tell of milestones and new tiers."""
+    proud = [event for event in events if event.is_rank_up or event.total_days in rules.MILESTONES]
+    wanting = await service.want_milestones(ctx, {event.user_id for event in proud})
+    notices = [_counted(event) for event in events]
+    for event in proud:
+        if event.user_id in wanting:
+            notices += _achieved(event)
+    await service.add(ctx, notices)
+
+
+def _counted(event: CheckedIn) -> NewNotice:
+    rank = rank_of(event.total_days)
+    data = {
+        "checkInDate": event.check_in_date,
+        "isMakeup": event.is_makeup,
+        "totalDays": event.total_days,
+        "consecutiveDays": event.consecutive_days,
+        "currentRank": rank.rank,
+        "stars": rank.stars,
+        "isRankUp": event.is_rank_up,
+    }
+    return NewNotice(event.user_id, "check_in", f"check_in:{event.check_in_date}", data)
+
+
+def _achieved(event: CheckedIn) -> Iterator[NewNotice]:
+    days, rank = event.total_days, rank_of(event.total_days)
+    if days in rules.MILESTONES:
+        yield NewNotice(event.user_id, "milestone", f"milestone:{days}", rules.milestone(days))
+    if event.is_rank_up:
+        data = rules.rank_up(rank.rank, rank.stars)
+        yield NewNotice(event.user_id, "rank_up", f"rank_up:{rank.rank}", data)
+
+
+async def tell_of_ranks(ctx: Context, events: list[RankChanged]) -> None:
+    """Show new ranks on the screens of whoever is about; only the latest is kept."""
+    key = "ranking_changed"
+    await service.replace(
+        ctx, [NewNotice(event.user_id, key, key, dict(event.ranks)) for event in events]
+    )
+
+
+async def remind(ctx: Context) -> None:
+    """Remind whoever has not checked in, at their own time."""
+    await reminders.remind(ctx, service.add)
+
+
+async def prune(ctx: Context) -> None:
+    """Delete what is too old to be of use."""
+    await service.prune(ctx)

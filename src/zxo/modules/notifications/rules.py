@@ -1,0 +1,101 @@
+"""What people are told, when, and in which words."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any, NamedTuple
+
+from zxo.kit.zones import zone
+
+MILESTONES = frozenset({1, 3, 7, 14, 30, 60, 90, 100, 180, 270, 365})  # days counted
+
+# Events of the sockets. Whatever else is told goes out as "notification", its kind in the data.
+EVENTS = frozenset({"check_in", "rank_up", "milestone", "ranking_changed", "membership_changed"})
+# Only for screens that are open, or were a moment ago: not in the inbox.
+LIVE_ONLY = frozenset({"check_in", "ranking_changed"})
+REMINDER = "check_in_reminder"
+
+INBOX_KEPT = timedelta(days=180)
+BRIEFLY_KEPT = timedelta(days=7)
+SHORT_LIVED = LIVE_ONLY | {REMINDER}
+
+# A worker that was away does not remind of what is long past.
+LATEST = timedelta(hours=2)
+FIRST_LOOK = timedelta(minutes=1)  # how far back the very first look goes
+
+_MINUTE = timedelta(minutes=1)
+_FIRST_DAY = "第一天，开始了"
+_WORDS = {
+    1: "最难的一步已经迈出去了。",
+    3: "三天了，尼古丁差不多走光了。",
+    7: "整整一周，身体在悄悄恢复。",
+    14: "两周了，走路爬楼会轻一些。",
+    30: "一个月，习惯正在换一个样子。",
+    60: "两个月，烟瘾来得少了。",
+    90: "三个月，这已经是你的日常。",
+    100: "一百天，值得好好庆祝一下。",
+    180: "半年了，谢谢一直没放弃的你。",
+    270: "九个月，呼吸是你的奖励。",
+    365: "一整年，你做到了。",
+}
+
+
+class Window(NamedTuple):
+    """Wall-clock minutes of one day, both ends included."""
+
+    day: date
+    first: time
+    last: time
+
+
+def event_of(kind: str) -> str:
+    """The event that a notice of this type is to the sockets."""
+    return kind if kind in EVENTS else "notification"
+
+
+def milestone(days: int) -> dict[str, Any]:
+    """What is said of the milestone `days`."""
+    title = _FIRST_DAY if days == 1 else f"坚持了 {days} 天"
+    return {"kind": "milestone", "days": days, "title": title, "body": _WORDS[days]}
+
+
+def rank_up(rank: str, stars: int) -> dict[str, Any]:
+    """What is said of a new tier."""
+    body = "新的段位，是一天一天走出来的。"
+    return {"kind": "rank_up", "rank": rank, "stars": stars, "title": f"升到{rank}", "body": body}
+
+
+def reminder(day: date) -> dict[str, Any]:
+    """What is said to whoever has not checked in on `day` yet."""
+    title, body = "今天还没打卡", "点一下就好，今天照样算数。"
+    return {"kind": REMINDER, "date": day.isoformat(), "title": title, "body": body}
+
+
+def windows(since: datetime, until: datetime, zone_name: str) -> Iterator[Window]:
+    """The wall-clock minutes that clocks in the zone come to after `since`, up to `until`.
+
+    Minutes that are left out when clocks are put forward count as come to; those that come twice
+    may be told twice.
+    """
+    here = zone(zone_name)
+    local, end = since.astimezone(here), until.astimezone(here)
+    if local.utcoffset() == end.utcoffset():
+        yield from _stretch(_naive(local), _naive(end))
+        return
+    while since < until:  # clocks are changed in between: minute by minute
+        following = min(since + _MINUTE, until)
+        before, after = _naive(since.astimezone(here)), _naive(following.astimezone(here))
+        yield from _stretch(before if before < after else after - _MINUTE, after)
+        since = following
+
+
+def _naive(local: datetime) -> datetime:
+    return local.replace(second=0, microsecond=0, tzinfo=None)
+
+
+def _stretch(before: datetime, end: datetime) -> Iterator[Window]:
+    """The whole minutes after `before`, up to `end`, day by day."""
+    first = before + _MINUTE
+    while first <= end:
+        last = min(end, datetime.combine(first.date(), time(23, 59)))
+        yield Window(first.date(), first.time(), last.time())
+        first = last + _MINUTE
