@@ -82,7 +82,7 @@ def _named(*names: str) -> Callable[[Rows], Figures]:
 
 def active_users(rows: Rows) -> Figures:
     """`rows`: how (None: in whatever way), people."""
-    people = dict(rows)
+    people = {row[0]: row[1] for row in rows}
     return {"users": people.get(None, 0), **{way: people.get(way, 0) for way in WAYS}}
 
 
