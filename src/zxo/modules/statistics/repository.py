@@ -86,36 +86,34 @@ LEFT JOIN active ON active.user_id = users.id
 GROUP BY age ORDER BY age
 """
 
-# What somebody was when the day ended is what the next code redeemed afterwards found; without one,
-# what the row says, unless that began later or is over; else what the last code before had given.
-# Here $1 is the instant at which the day ends.
+# What somebody was when the day ended ($1 here): the first of these that was in force then. What
+# the next code redeemed afterwards found; where there was none, what the row says, unless that began
+# later; what the last code before had given, which may have lapsed and been tidied away since.
 MEMBERSHIPS = f"""
 WITH following AS (
-    SELECT DISTINCT ON (user_id) user_id, member_type_before AS type, expiry_before AS expiry
+    SELECT DISTINCT ON (user_id) user_id, 1 AS choice, member_type_before AS type,
+           expiry_before AS expiry
     FROM redeem_code_usages WHERE created_at >= $1 ORDER BY user_id, created_at, id
-), preceding AS (
-    SELECT DISTINCT ON (user_id) user_id, member_type_after AS type, expiry_after AS expiry
-    FROM redeem_code_usages WHERE created_at < $1 ORDER BY user_id, created_at DESC, id DESC
-), members AS (
-    SELECT id AS user_id, member_type AS type, member_expiry_at AS expiry FROM users
-    WHERE member_type <> 'free' AND coalesce(member_expiry_at > $1, true)
+), present AS (
+    SELECT id AS user_id, 2 AS choice, member_type AS type, member_expiry_at AS expiry FROM users
+    WHERE member_type <> 'free' AND id NOT IN (SELECT user_id FROM following)
       AND coalesce(CASE member_type WHEN 'vip' THEN vip_activated_at
                                     ELSE ai_activated_at END < $1, true)
+), preceding AS (
+    SELECT DISTINCT ON (user_id) user_id, 3 AS choice, member_type_after AS type,
+           expiry_after AS expiry
+    FROM redeem_code_usages WHERE created_at < $1 ORDER BY user_id, created_at DESC, id DESC
 ), known AS (
-    SELECT * FROM following
-    UNION ALL
-    SELECT * FROM members WHERE user_id NOT IN (SELECT user_id FROM following)
-    UNION ALL
-    SELECT * FROM preceding
-    WHERE user_id NOT IN (SELECT user_id FROM following UNION ALL SELECT user_id FROM members)
-), tiers AS (
-    SELECT coalesce(known.type, 'free') AS tier
-    FROM (SELECT id FROM users WHERE {THERE.replace("$2", "$1")}) AS people
-    LEFT JOIN known ON known.user_id = people.id AND coalesce(known.expiry > $1, true)
+    SELECT * FROM following UNION ALL SELECT * FROM present UNION ALL SELECT * FROM preceding
+), members AS (
+    SELECT DISTINCT ON (user_id) user_id, type FROM known
+    WHERE type <> 'free' AND coalesce(expiry > $1, true) ORDER BY user_id, choice
+), people AS (
+    SELECT type FROM users LEFT JOIN members ON user_id = id WHERE {THERE.replace("$2", "$1")}
 )
-SELECT count(*), count(*) FILTER (WHERE tier = 'free'), count(*) FILTER (WHERE tier = 'vip'),
-       count(*) FILTER (WHERE tier = 'ai')
-FROM tiers
+SELECT count(*), count(*) FILTER (WHERE type IS NULL), count(*) FILTER (WHERE type = 'vip'),
+       count(*) FILTER (WHERE type = 'ai')
+FROM people
 """
 
 # A built-in code has no row of its own.
