@@ -86,14 +86,15 @@ async def test_codes_tell_what_somebody_was_on_every_day(
     assert found == ["free", "vip", "free", "free", "ai", "ai", "ai", "free", "free"]
 
 
+@pytest.mark.parametrize(("before", "until"), [("vip", END + ONE), ("free", None)])
 async def test_a_code_redeemed_since_does_not_change_the_day(
-    ctx: Context, world: World, written: Written
+    ctx: Context, world: World, written: Written, before: str, until: Any
 ) -> None:
     person = await somebody(world)
-    given = (USAGE, person, None, "vip", "ai", END + ONE, END + 90 * ONE, END)
+    given = (USAGE, person, None, before, "ai", until, END + 90 * ONE, END)
     await ctx.db.execute(*given)
     await ctx.db.execute(MEMBER, person, "ai", END + 90 * ONE, None)
-    assert await tier(ctx, written) == "vip"
+    assert await tier(ctx, written) == before
     assert await tier(ctx, written, DAY + ONE) == "ai"
 
 

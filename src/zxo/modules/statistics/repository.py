@@ -87,8 +87,8 @@ GROUP BY age ORDER BY age
 """
 
 # What somebody was when the day ended ($1 here): the first of these that was in force then. What
-# the next code redeemed afterwards found; where there was none, what the row says, unless that began
-# later; what the last code before had given, which may have lapsed and been tidied away since.
+# the next code redeemed afterwards found; where there was none, what the row says, unless that
+# began later; what the last code before had given, which may have lapsed, and been tidied away.
 MEMBERSHIPS = f"""
 WITH following AS (
     SELECT DISTINCT ON (user_id) user_id, 1 AS choice, member_type_before AS type,
