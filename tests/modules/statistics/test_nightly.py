@@ -1,18 +1,20 @@
 """The rows: written once or again, by night and after nights without a worker."""
 
-from datetime import date, datetime
+import asyncio
+from datetime import date, datetime, timedelta
 
 import asyncpg
 import pytest
 
+from tests.conftest import make_settings
 from tests.modules.statistics.conftest import Written
 from tests.modules.statistics.world import ONE, World, noon
-from zxo import registry
-from zxo.context import Context
+from zxo import embedded, registry
+from zxo.context import Context, open_context
 from zxo.kit.jobs import enqueue_once, run_to_idle
 from zxo.modules import statistics
 from zxo.modules.statistics import DaysRefused, handlers
-from zxo.settings import Settings
+from zxo.settings import DatabaseSettings, Settings
 
 DAY = date(2025, 12, 1)
 JOB = "statistics.write_past_days"
@@ -144,3 +146,20 @@ async def test_the_worker_runs_it_however_few_modules_it_was_given(
     async with asyncpg.create_pool(settings.database.dsn(), min_size=0, max_size=3) as pool:
         await run_to_idle(pool, registry.jobs(ctx, ["regions"]))
     assert (await days(ctx))[-1] == DAY - ONE
+
+
+async def test_counting_may_take_longer_than_a_request_may(
+    ctx: Context, world: World, services: embedded.Endpoints
+) -> None:
+    hasty = DatabaseSettings(
+        url=services.database_url, statement_timeout=timedelta(milliseconds=100)
+    )
+    settings = make_settings(services, database=hasty)
+    async with open_context(settings, role="test", clock=world.clock) as impatient:
+        async with ctx.db.transaction() as somebody:
+            await somebody.execute("LOCK TABLE users")
+            counting = asyncio.create_task(statistics.write_day(impatient, DAY - ONE))
+            await asyncio.sleep(1.3)  # the client of these settings gives up after 1.1 s
+            assert not counting.done()
+        await counting
+    assert await days(ctx) == [DAY - ONE]

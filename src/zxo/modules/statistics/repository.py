@@ -197,7 +197,7 @@ async def counts(connection: Connection, day: Day) -> dict[str, Rows]:
             name: await _fetch(connection, sql, day.start, day.end) for name, sql in COUNTS.items()
         }
         found["memberships"] = await _fetch(connection, MEMBERSHIPS, day.end)
-        zones = [row[0] for row in await connection.fetch(ZONES_ABROAD)]
+        zones = [row[0] for row in await _fetch(connection, ZONES_ABROAD)]
         dates = [date_in(day.last, name) for name in zones]
         found["standing"] = await _fetch(connection, STANDING, day.date, day.end, zones, dates)
     return found
