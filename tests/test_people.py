@@ -9,6 +9,7 @@ import pytest
 
 from tests.processes import SECRET
 from zxo import people
+from zxo.context import token_ring
 from zxo.modules import regions
 from zxo.modules.checkins import rank_of
 from zxo.modules.checkins.rules import TIERS
@@ -60,14 +61,15 @@ def instant(row: Row) -> datetime:
 
 def test_a_chunk_does_not_depend_on_those_before_it(chunks: list[people.Chunk]) -> None:
     assert make().chunk(7, USERS) == chunks[7]
-    assert make().chunk(7, 7_500).tables["users"] == b"".join(
-        chunks[7].tables["users"].splitlines(keepends=True)[:500]
-    )
+    fewer = make().chunk(7, 7 * people.CHUNK + 500).tables["users"]
+    assert fewer == b"".join(chunks[7].tables["users"].splitlines(keepends=True)[:500])
 
 
 def test_ids_are_those_of_the_chunk_and_the_last_one_may_be_smaller() -> None:
-    chunk = make(tokens=True).chunk(2, 2_300)
-    assert [int(row["id"]) for row in rows([chunk], "users")] == list(range(2_001, 2_301))
+    before = 2 * people.CHUNK
+    chunk = make(tokens=True).chunk(2, before + 300)
+    ids = [int(row["id"]) for row in rows([chunk], "users")]
+    assert ids == list(range(before + 1, before + 301))
     assert (chunk.people, len(chunk.tokens.splitlines())) == (300, 300)
 
 
@@ -150,14 +152,22 @@ def test_cards_are_three_and_one_for_every_seven_days_of_a_run(
     chunks: list[people.Chunk], users: list[Row]
 ) -> None:
     dates: dict[str, list[date]] = {}
-    for row in rows(chunks[:3], "check_in_records"):
+    for row in rows(chunks[:1], "check_in_records"):
         dates.setdefault(row["user_id"], []).append(date.fromisoformat(row["check_in_date"]))
-    for user in users[: 3 * people.CHUNK]:
+    for user in users[: people.CHUNK]:
         cards, run, before = 3, 0, None
         for day in dates.get(user["id"], []):
             run = run + 1 if before == day - timedelta(days=1) else 1
             cards, before = cards + (run % 7 == 0), day
         assert (int(user["makeup_cards"]), int(user["consecutive_days"])) == (cards, run)
+
+
+def test_a_record_keeps_the_rank_that_its_day_earned(chunks: list[people.Chunk]) -> None:
+    days: Counter[str] = Counter()
+    for row in rows(chunks[:1], "check_in_records"):
+        days[row["user_id"]] += 1
+        rank = rank_of(days[row["user_id"]])
+        assert (row["rank_at_check_in"], row["stars_at_check_in"]) == (rank.rank, str(rank.stars))
 
 
 def test_settings_are_spread(chunks: list[people.Chunk]) -> None:
@@ -170,8 +180,8 @@ def test_settings_are_spread(chunks: list[people.Chunk]) -> None:
 
 def test_the_token_tells_the_tier_of_its_owner() -> None:
     maker = make(tokens=True)
-    chunk = maker.chunk(0, people.CHUNK)
-    verify = people.token_ring(Settings(env="test", tokens=TokenSettings(secret=SECRET))).verify
+    chunk = maker.chunk(0, 1_000)
+    verify = token_ring(Settings(env="test", tokens=TokenSettings(secret=SECRET))).verify
     sessions = rows([chunk], "sessions")
     for user, session, token in zip(
         rows([chunk], "users"), sessions, chunk.tokens.decode().splitlines(), strict=True
@@ -185,4 +195,4 @@ def test_the_token_tells_the_tier_of_its_owner() -> None:
 def test_no_chunk_is_large() -> None:
     """Memory follows from this: a few chunks a process are all that is ever held."""
     chunk = make(tokens=True).chunk(0, people.CHUNK)
-    assert sum(map(len, chunk.tables.values())) + len(chunk.tokens) < 4_000_000
+    assert sum(map(len, chunk.tables.values())) + len(chunk.tokens) < 6_000_000

@@ -24,7 +24,7 @@ from zxo.settings import Settings
 
 T = TypeVar("T")
 
-CHUNK = 1_000
+CHUNK = 2_500
 LENGTH_BYTES = 4
 LONGEST_DAYS = 600
 OLDEST_DAYS = 720  # no check-in is older

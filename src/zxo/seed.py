@@ -44,7 +44,7 @@ CRAVING_IDS = "SELECT setval('craving_records_id_seq', $1)"
 
 # For one transaction. The rows refer to each other by construction: no need to look up each
 # reference (4 a person and 1 a day), where we may leave that. No constraint is dropped for it.
-QUICKLY = "SET LOCAL synchronous_commit = off"  # the last statement of a seeding waits for the disk
+QUICKLY = "SET LOCAL synchronous_commit = off"  # DONE waits for the disk, and so for all before it
 TRUSTING = "SET LOCAL session_replication_role = replica"
 MAY_TRUST = "SELECT has_parameter_privilege('session_replication_role', 'SET')"
 
@@ -95,9 +95,9 @@ async def _seed(settings: Settings, order: Order, tokens: Path | None, progress:
             await database.execute(CRAVING_IDS, order.users * CRAVINGS_EACH)
             task = progress.add_task(f"{order.users:,} users", total=order.users)
             await _fill(database, order, lines, lambda done: progress.advance(task, done))
+            await database.execute(DONE)
         task = progress.add_task("VACUUM, ANALYZE", total=len(COLUMNS))
         await _tidy(database, lambda: progress.advance(task))
-        await database.execute(DONE)
 
 
 @asynccontextmanager

@@ -154,6 +154,7 @@ def test_a_second_run_makes_the_same_people(
             assert site.rows(table) == again.rows(table), table
 
 
+@pytest.mark.slow
 def test_the_people_do_not_depend_on_how_many_processes_make_them(
     services: embedded.Endpoints, site: Site, tokens: Path
 ) -> None:
