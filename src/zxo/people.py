@@ -24,8 +24,9 @@ from zxo.settings import Settings
 
 T = TypeVar("T")
 
-CHUNK = 2_500
+CHUNK = 1_000
 LENGTH_BYTES = 4
+STDOUT = 1  # bytes for the process that started us, not text for a person
 LONGEST_DAYS = 600
 OLDEST_DAYS = 720  # no check-in is older
 MONTHS_BACK = 24
@@ -275,9 +276,10 @@ def main() -> None:
     """
     first, step, users, tokens, now = sys.argv[1:]
     people = People(settings.load(), datetime.fromisoformat(now), tokens=tokens == "tokens")
+    pipe = os.fdopen(STDOUT, "wb")
     try:
         for number in range(int(first), -(-int(users) // CHUNK), int(step)):
-            write(people.chunk(number, int(users)), sys.stdout.buffer)
+            write(people.chunk(number, int(users)), pipe)
     except BrokenPipeError:  # `zxo seed` is gone
         os._exit(1)  # without another attempt to write
 
