@@ -59,8 +59,8 @@ BoardPast = Annotated[_BoardPast, InQuery]
     ),
 )
 async def rankings(ctx: Ctx, caller: CurrentUser, query: BoardPage) -> Response:
-    first = decode_cursor(query.cursor, int) or 1
-    if not 1 <= first <= LAST_RANK:
+    first = 1 if query.cursor is None else decode_cursor(query.cursor, int)
+    if first is None or not 1 <= first <= LAST_RANK:
         raise InvalidCursor
     lines, mine = await service.top(
         ctx, caller.user_id, query.type, first, query.limit, schemas.render

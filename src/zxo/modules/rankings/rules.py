@@ -100,4 +100,4 @@ def in_chunks(ids: list[int], size: int) -> Iterator[list[int]]:
 
 def oldest_kept(today: date) -> date:
     """The first day whose snapshot is still kept on `today`."""
-    return today - timedelta(days=SNAPSHOT_DAYS - 1)
+    return today - timedelta(days=SNAPSHOT_DAYS)
