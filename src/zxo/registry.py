@@ -15,6 +15,9 @@ from zxo.modules.auth import routes as auth_routes
 from zxo.modules.checkins import CheckedIn
 from zxo.modules.checkins import routes as checkins_routes
 from zxo.modules.cravings import routes as cravings_routes
+from zxo.modules.notifications import Notified
+from zxo.modules.notifications import handlers as notifications_handlers
+from zxo.modules.notifications import routes as notifications_routes
 from zxo.modules.regions import routes as regions_routes
 from zxo.modules.users import ProfileChanged, SettingsChanged
 from zxo.modules.users import handlers as users_handlers
@@ -30,6 +33,7 @@ ROUTERS: Mapping[str, APIRouter] = {
     "cravings": cravings_routes.api,
     "auth": auth_routes.api,
     "regions": regions_routes.api,
+    "notifications": notifications_routes.api,
 }
 
 # What happens after what. A reaction gets the context and a list of events, and may run twice.
@@ -37,6 +41,7 @@ REACTIONS: Reactions = {
     CheckedIn: (users_handlers.drop_cached,),
     ProfileChanged: (users_handlers.drop_cached,),
     SettingsChanged: (users_handlers.drop_cached,),
+    Notified: (notifications_handlers.deliver,),
 }
 
 # What runs when: five cron fields, Shanghai time.

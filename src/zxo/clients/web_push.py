@@ -89,14 +89,15 @@ class WebPush:
             return Outcome.NOT_SENT
         body = encrypt(message, to.p256dh, to.auth)
         headers = self._headers(httpx.URL(to.endpoint), ttl, topic)
+        wanted = 0.0
         for pause in PAUSES:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(pause, wanted))
             answer = await self._post(to.endpoint, body, headers, host)
             if isinstance(answer, Outcome):
                 return answer
-            if answer > LONGEST_WAIT:
+            wanted = answer
+            if wanted > LONGEST_WAIT:
                 break
-            await asyncio.sleep(answer)
         log.warning("web_push_given_up", host=host)
         return Outcome.NOT_SENT
 
@@ -112,7 +113,8 @@ class WebPush:
         except (httpx.ConnectTimeout, httpx.PoolTimeout):
             return LONGEST_WAIT + 1
         except (httpx.HTTPError, TimeoutError) as error:
-            # Not the error's text: it may hold the address, which lets anybody write to the browser.
+            # Not the error's text: it may hold the address, with which anybody can write to the
+            # browser.
             log.warning("web_push_uncertain", host=host, reason=type(error).__name__)
             return Outcome.UNCERTAIN
         return _outcome(response, host)

@@ -7,7 +7,7 @@ email-validator and a DNS resolver to do no more than this.
 
 import binascii
 import os
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -43,7 +43,10 @@ def make_key() -> str:
 def private_key(text: str) -> ec.EllipticCurvePrivateKey:
     """From PEM, or 32 bytes in base64url. Raises ValueError."""
     if text.startswith("-----BEGIN"):
-        key = serialization.load_pem_private_key(text.encode(), None)
+        try:
+            key = serialization.load_pem_private_key(text.encode(), None)
+        except TypeError:
+            raise ValueError("the key of Web Push must not be encrypted") from None
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != CURVE.name:
             raise ValueError("the key of Web Push must be of the curve P-256")
         return key

@@ -19,7 +19,8 @@ from zxo.clients.wechat_token import AccessToken
 from zxo.kit.errors import Forbidden, TooManyRequests, Unauthorized, Unavailable
 
 log = get_logger(__name__)
-# The library logs every URL, and these hold our secret or a token: not even where nobody configured logs.
+# The library logs every URL, and these hold our secret or a token: not even where nobody
+# configured logs.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 TIMEOUT_SECONDS = 5.0

@@ -55,7 +55,10 @@ def _time(name: str, at: datetime) -> str:
 async def send_subscribe_message(
     wechat: Wechat, openid: str, template_id: str, fields: Mapping[str, str], page: str
 ) -> Outcome:
-    """Send it, or log why not. A lost answer is not tried again: two messages are worse than none."""
+    """Send it, or log why not.
+
+    Not tried again after an answer was lost: two messages are worse than none.
+    """
     body = {
         "touser": openid,
         "template_id": template_id,

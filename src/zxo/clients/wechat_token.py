@@ -34,9 +34,10 @@ class AccessToken:
             await end([self._fetching])
 
     async def get(self, refused: str = "") -> str:
-        """A token other than `refused`, which WeChat has just turned down. Raises what fetch raises.
+        """A token; if possible another than `refused`, which WeChat has just turned down.
 
-        Callers that come while it is being fetched wait for the same answer.
+        Callers that come while it is being fetched wait for the same answer. Raises what fetch
+        raises.
         """
         if not self._is_good(refused):
             if self._fetching is None:
@@ -50,7 +51,7 @@ class AccessToken:
         return bool(self._value) and self._value != refused and self._now() < self._renew_at
 
     async def _renew(self, refused: str) -> None:
-        """Forced only if nothing else helps: two processes that force would forever rob each other."""
+        """Forced only if nothing else helps: processes that force would rob each other for ever."""
         value, good_for = await self._fetch(False)
         if value == refused and self._now() >= self._may_force_at:
             self._may_force_at = self._now() + FORCE_EVERY
