@@ -8,6 +8,7 @@ of the environment is asked.
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -31,6 +32,7 @@ LONGEST_WAIT = 5.0  # a service that wants us to wait longer is given up
 # At most a day (RFC 8292); a token is used again until half of it is over.
 PROOF_LASTS = timedelta(hours=12)
 MOST_PROOFS = 1000
+PLAIN_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 class Subscription(NamedTuple):
@@ -71,9 +73,9 @@ class WebPush:
             url = httpx.URL(endpoint)
         except httpx.InvalidURL:
             return None
-        if url.userinfo or url.fragment or not any(_fits(url, host) for host in self._hosts):
+        if url.userinfo or url.fragment or not PLAIN_NAME.fullmatch(url.host):
             return None
-        return url.host
+        return url.host if any(_fits(url, host) for host in self._hosts) else None
 
     async def send(
         self, to: Subscription, message: bytes, *, ttl: timedelta, topic: str | None = None
