@@ -207,7 +207,7 @@ async def test_a_stored_address_that_is_no_longer_allowed_is_not_asked(
 async def test_the_address_and_the_text_are_never_logged(
     client: WebPush, service: FakePushService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("DEBUG", "zxo")
+    caplog.set_level("DEBUG")
     browser = service.browser()
     with capture_logs() as logs:
         for status in (201, 403, 410, 429, 429, 429, 307):

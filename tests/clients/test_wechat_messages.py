@@ -172,7 +172,7 @@ async def test_a_wechat_that_takes_no_connection_was_certainly_not_told(
 async def test_neither_tokens_nor_openids_nor_texts_are_logged(
     client: Wechat, fake_wechat: FakeWechat, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("DEBUG", "zxo")
+    caplog.set_level("DEBUG")
     with capture_logs() as logs:
         await send(client)
         for errcode in (40001, 40001, 40003, 40037, 43101, 45009, 47003):
