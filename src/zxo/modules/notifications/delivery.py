@@ -75,12 +75,14 @@ async def add_credits(ctx: Context, user_id: int, name: str, accepted: int) -> S
     """
     if template(ctx, name) is None:
         raise NoWechatTemplate
-    async with ctx.db.transaction() as connection:
-        await users.lock(connection, user_id)
-        await repository.add_credits(
-            connection, user_id, name, accepted, rules.MOST_CREDITS, ctx.clock.now()
-        )
-        return await repository.subscriptions(connection, user_id)
+    await users.get(ctx, user_id)
+    most, now = rules.MOST_CREDITS, ctx.clock.now()
+    try:
+        async with ctx.db.connection() as connection:
+            await repository.add_credits(connection, user_id, name, accepted, most, now)
+            return await repository.subscriptions(connection, user_id)
+    except ForeignKeyViolationError:  # the account was erased since it was read
+        raise users.UserGone from None
 
 
 async def subscribe(

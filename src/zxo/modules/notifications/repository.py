@@ -106,14 +106,18 @@ ON CONFLICT (user_id, template) DO UPDATE
 SET credits = least(purse.credits + $3::int, $4::int), updated_at = excluded.updated_at
 """
 
-# The claim and the credit together or neither. The lock makes those who come at the same moment
-# wait, and look again whether a credit is left.
+# The claim and the credit together or neither. The user is held first, as by everybody who erases
+# an account; the lock of the purse makes those who come at the same moment wait, and look again
+# whether a credit is left.
 CLAIM_FOR_WECHAT = """
-WITH purse AS (
+WITH person AS MATERIALIZED (
+    SELECT id, openid, timezone FROM users
+    WHERE id = $1 AND openid IS NOT NULL AND deleted_at IS NULL
+    FOR KEY SHARE
+), purse AS MATERIALIZED (
     SELECT user_id, template, openid, timezone
-    FROM wechat_credits JOIN users ON users.id = wechat_credits.user_id
-    WHERE user_id = $1 AND template = $2 AND credits > 0
-      AND openid IS NOT NULL AND deleted_at IS NULL
+    FROM wechat_credits JOIN person ON person.id = user_id
+    WHERE template = $2 AND credits > 0
     FOR UPDATE OF wechat_credits
 ), claimed AS (
     INSERT INTO notification_deliveries (user_id, notification_id, channel, created_at)

@@ -21,7 +21,7 @@ from zxo.context import Context
 from zxo.kit import outbox
 from zxo.kit.jobs import run_to_idle
 from zxo.modules import notifications
-from zxo.modules.notifications import NewNotice, Notified
+from zxo.modules.notifications import NewNotice, Notified, handlers
 from zxo.settings import WebPushSettings, WechatSettings
 
 KEY = make_key()
@@ -72,7 +72,12 @@ class Outward:
         return int(await notifications.latest_id(self.ctx, person.user["id"]))
 
     async def deliver(self, person: Visitor, *notice_ids: int) -> None:
-        """What follows when the notices are announced."""
+        """Run the job that follows when the notices are announced."""
+        events = [Notified(person.user["id"], number) for number in notice_ids]
+        await handlers.deliver(self.ctx, events)
+
+    async def announce(self, person: Visitor, *notice_ids: int) -> None:
+        """The same through outbox and queue."""
         async with self.ctx.db.transaction() as connection:
             events = [Notified(person.user["id"], number) for number in notice_ids]
             await outbox.publish(connection, *events)
