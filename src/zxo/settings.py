@@ -254,6 +254,7 @@ class Settings(Section):
             DB_PASSWORD=self.database.password,
             REDIS_PASSWORD=self.valkey.password,
             WECHAT_APP_SECRET=self.wechat.app_secret,
+            WEB_PUSH_VAPID_KEY=self.web_push.key,
         )
         if any("://" in host for host in self.web_push.hosts):
             raise ValueError("WEB_PUSH_HOSTS holds an address that is for tests only")

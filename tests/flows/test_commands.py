@@ -14,9 +14,11 @@ import pytest
 
 from tests.processes import SECRET, free_port, sql, value
 from tests.processes import zxo as run_zxo
-from zxo import cli, embedded
+from zxo import cli, context, embedded, supervisor
+from zxo.clients.web_push_crypto import private_key
+from zxo.settings import Settings
 
-COMMANDS = ["up", "api", "worker", "migrate", "seed", "doctor"]
+COMMANDS = ["up", "api", "worker", "migrate", "seed", "doctor", "web-push-key"]
 
 
 class Ended(NamedTuple):
@@ -139,6 +141,38 @@ def test_a_key_that_cannot_be_read_is_one_line(run: Run, on: dict[str, str]) -> 
         ended = run(role, **{**on, **port, "JWT_ALGORITHM": "EdDSA", "JWT_SECRET": key})
         assert_one_line(ended, "settings cannot be used")
         assert "nonsense" not in ended.err
+
+
+@pytest.mark.parametrize("key", ["nonsense", "AAAA"])
+def test_a_key_for_web_push_that_cannot_be_read_is_one_line(
+    run: Run, on: dict[str, str], key: str
+) -> None:
+    push = {"WEB_PUSH_VAPID_KEY": key, "WEB_PUSH_SUBJECT": "mailto:ops@zxo.test"}
+    ended = run("worker", **on, **push)
+    assert_one_line(ended, "settings cannot be used", "Web Push")
+    assert key not in ended.err
+
+
+def test_a_key_for_web_push_is_made_and_can_be_used(run: Run) -> None:
+    first, second = run("web-push-key"), run("web-push-key")
+    assert (first.status, first.err) == (0, "")
+    assert first.out != second.out
+    assert private_key(first.out).curve.name == "secp256r1"
+
+
+def test_outside_production_a_key_for_web_push_is_made_once_and_kept(tmp_path: Path) -> None:
+    environment = dict(os.environ)
+    try:
+        first = supervisor.with_secret(Settings(data_dir=tmp_path, env="test"))
+        os.environ.clear()
+        os.environ.update(environment)
+        second = supervisor.with_secret(Settings(data_dir=tmp_path, env="test"))
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+    assert first.web_push.key.get_secret_value() == second.web_push.key.get_secret_value()
+    assert context.web_push(first) is not None
+    assert (tmp_path / "web-push-key").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_database_that_is_away_is_one_line(
