@@ -52,7 +52,7 @@ def private_key(text: str) -> ec.EllipticCurvePrivateKey:
         return key
     raw = decode(text.strip())
     if len(raw) != PRIVATE_BYTES:
-        raise ValueError("the key of Web Push must have 32 bytes")
+        raise ValueError("the key of Web Push must have 32 bytes, or be PEM")
     return ec.derive_private_key(int.from_bytes(raw), CURVE)
 
 
