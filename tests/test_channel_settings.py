@@ -44,6 +44,8 @@ def test_a_template_is_an_id_and_what_its_fields_hold(load_from: Load, template:
         "id thing1=title",
         ":thing1=title",
         "id:amount1=title",
+        "id:thing１=title",
+        "身份",
     ],
 )
 def test_any_other_template_is_refused(load_from: Load, template: str) -> None:

@@ -154,8 +154,9 @@ class TokenSettings(Section):
 
 
 # An id, and what its fields hold: ID:thing1=title,thing2=body,time3=at.
-_FIELD = r"(thing\d+=(title|body)|(time|date)\d+=at)"
-Template = Annotated[str, StringConstraints(pattern=rf"^([\w-]+(:{_FIELD}(,{_FIELD})*)?)?$")]
+_FIELD = r"(thing[0-9]+=(title|body)|(time|date)[0-9]+=at)"
+_TEMPLATE = rf"^([A-Za-z0-9_-]+(:{_FIELD}(,{_FIELD})*)?)?$"
+Template = Annotated[str, StringConstraints(pattern=_TEMPLATE)]
 
 
 class WechatSettings(Section):
@@ -175,7 +176,7 @@ class WechatSettings(Section):
 
 
 # A name, or all names below one. The address of this machine is for tests.
-_HOST = r"^((\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+|http://127\.0\.0\.1:\d+)$"
+_HOST = r"^((\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+|http://127\.0\.0\.1:[0-9]+)$"
 PushHost = Annotated[str, StringConstraints(pattern=_HOST)]
 # Of Chrome, Edge, Firefox and Safari, and of the browsers made from them.
 PUSH_HOSTS = "fcm.googleapis.com,*.push.services.mozilla.com,*.notify.windows.com,*.push.apple.com"

@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.fakes.push_service import Browser
 from zxo.clients.outcomes import Outcome
@@ -94,6 +97,26 @@ async def test_nobody_else_is(strict: WebPush, endpoint: str) -> None:
     assert strict.host(endpoint) is None
     subscription = Subscription(endpoint, BROWSER.public, bytes(16))
     assert await strict.send(subscription, b"{}", ttl=TTL) is Outcome.NOT_SENT
+
+
+AROUND = st.text(alphabet="htps:/\\@#?.%[]evil127;&=\t\r\n -", max_size=12)
+
+
+@given(AROUND, AROUND, AROUND)
+@example("", "", "")
+@example("a.", "", "?x")
+def test_what_is_allowed_is_the_same_host_to_another_reader_of_urls(
+    strict: WebPush, before: str, after: str, path: str
+) -> None:
+    endpoint = f"https://{before}web.push.apple.com{after}/{path}"
+    if strict.host(endpoint) is None:
+        return
+    other = urlsplit(endpoint)
+    assert other.scheme == "https"
+    assert not other.username
+    assert not other.password
+    assert other.port in {None, 443}
+    assert (other.hostname or "").endswith(".push.apple.com")
 
 
 @pytest.mark.parametrize(

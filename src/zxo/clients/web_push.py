@@ -8,6 +8,7 @@ of the environment is asked.
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -23,6 +24,8 @@ from zxo.clients.web_push_crypto import encode, encrypt, private_key, public_byt
 from zxo.kit.clock import Clock
 
 log = get_logger(__name__)
+# The library logs every URL, and an endpoint is a secret.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 TIMEOUT_SECONDS = 5.0
 CONNECT_SECONDS = 3.0
