@@ -26,6 +26,7 @@ from zxo import (
     supervisor,
     worker,
 )
+from zxo.clients.web_push_crypto import make_key
 from zxo.embedded import EmbeddedError
 from zxo.modules.statistics import DaysRefused
 from zxo.settings import Settings, SettingsError
@@ -156,6 +157,12 @@ def run_doctor(data_dir: DataDir = None) -> None:
             say(str(error))
         healthy = doctor.run(running, Console(highlight=False))
     raise typer.Exit(0 if healthy else 1)
+
+
+@app.command("web-push-key")
+def make_web_push_key() -> None:
+    """Make a private key for WEB_PUSH_VAPID_KEY; the public one is told to browsers by the API."""
+    typer.echo(make_key())
 
 
 @app.callback(invoke_without_command=True)

@@ -10,6 +10,7 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from zxo.clients.web_push import WebPush
 from zxo.clients.wechat import Wechat
 from zxo.kit.cache import Caches
 from zxo.kit.clock import Clock
@@ -47,6 +48,7 @@ class Context:
     sealer: Sealer
     ended_sessions: PolledSet
     wechat: Wechat
+    web_push: WebPush | None
 
 
 def token_ring(settings: Settings) -> TokenRing:
@@ -94,6 +96,9 @@ async def open_context(
         stack.push_async_callback(valkey.aclose)
         wechat = _wechat(settings)
         stack.push_async_callback(wechat.close)
+        push = web_push(settings)
+        if push is not None:
+            stack.push_async_callback(push.close)
         bus = Bus(valkey)
         ended_sessions = PolledSet(database, ENDED_SESSIONS)
         await stack.enter_async_context(_running(bus.run(), ended_sessions.run()))
@@ -111,12 +116,20 @@ async def open_context(
             sealer=Sealer(_secrets(settings), "idempotency"),
             ended_sessions=ended_sessions,
             wechat=wechat,
+            web_push=push,
         )
 
 
 def _wechat(settings: Settings) -> Wechat:
     secret = settings.wechat.app_secret.get_secret_value()
-    return Wechat(settings.wechat.app_id, secret, settings.wechat.base_url)
+    state = "formal" if settings.production else "developer"
+    return Wechat(settings.wechat.app_id, secret, settings.wechat.base_url, state=state)
+
+
+def web_push(settings: Settings) -> WebPush | None:
+    """None where no key is set. Raises ValueError on a key that cannot be read."""
+    key = settings.web_push.key.get_secret_value()
+    return WebPush(key, settings.web_push.subject, settings.web_push.hosts) if key else None
 
 
 @asynccontextmanager

@@ -15,6 +15,9 @@ from zxo.modules.auth import routes as auth_routes
 from zxo.modules.checkins import CheckedIn
 from zxo.modules.checkins import routes as checkins_routes
 from zxo.modules.cravings import routes as cravings_routes
+from zxo.modules.delivery import handlers as delivery_handlers
+from zxo.modules.delivery import routes as delivery_routes
+from zxo.modules.notifications import Notified
 from zxo.modules.notifications import handlers as notifications_handlers
 from zxo.modules.notifications import routes as notifications_routes
 from zxo.modules.rankings import BoardMissed, RankChanged
@@ -36,6 +39,7 @@ ROUTERS: Mapping[str, APIRouter] = {
     "rankings": rankings_routes.api,
     "cravings": cravings_routes.api,
     "notifications": notifications_routes.api,
+    "delivery": delivery_routes.api,
     "auth": auth_routes.api,
     "regions": regions_routes.api,
 }
@@ -54,6 +58,7 @@ REACTIONS: Reactions = {
         rankings_handlers.forget_hidden,
     ),
     BoardMissed: (rankings_handlers.build_missing,),
+    Notified: (delivery_handlers.deliver,),
     RankChanged: (notifications_handlers.tell_of_ranks,),
 }
 

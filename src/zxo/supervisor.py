@@ -20,7 +20,8 @@ import asyncpg
 import httpx
 
 from zxo import migrations, settings
-from zxo.context import connect_valkey, token_ring
+from zxo.clients.web_push_crypto import make_key
+from zxo.context import connect_valkey, token_ring, web_push
 from zxo.embedded import services
 from zxo.kit.db import Database, is_away
 from zxo.kit.lifeline import end_group
@@ -33,6 +34,7 @@ READY_SECONDS = 60
 STABLE_SECONDS = 10  # a role that lived this long did start
 TRIES = 5
 LOOK_SECONDS = 0.05
+DEVELOPMENT_SUBJECT = "mailto:developer@example.org"  # whom a push service would write to
 
 
 class StartError(Exception):
@@ -65,21 +67,26 @@ def backed(
 
 
 def with_secret(configured: Settings) -> Settings:
-    """`configured` with a token secret; outside production one is made and kept in the data folder.
+    """`configured` with a token secret and, outside production, a key for Web Push.
 
-    Kept, so that nobody is signed out by a restart.
+    What is missing is made and kept in the data folder: nobody is signed out by a restart.
     """
-    if configured.tokens.secret.get_secret_value():
-        return configured
-    return settings.load(JWT_SECRET=_kept_secret(configured.data_dir / "jwt-secret"))
+    made: dict[str, str] = {}
+    folder = configured.data_dir
+    if not configured.tokens.secret.get_secret_value():
+        made["JWT_SECRET"] = _kept_secret(folder / "jwt-secret", secrets.token_urlsafe(48))
+    if not configured.production and not configured.web_push.key.get_secret_value():
+        made["WEB_PUSH_VAPID_KEY"] = _kept_secret(folder / "web-push-key", make_key())
+        made["WEB_PUSH_SUBJECT"] = configured.web_push.subject or DEVELOPMENT_SUBJECT
+    return settings.load(**made) if made else configured
 
 
-def _kept_secret(path: Path) -> str:
+def _kept_secret(path: Path, fresh: str) -> str:
     """Written beside its place and linked there: of two processes at once, both read the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mine = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     mine.touch(mode=0o600)
-    mine.write_text(secrets.token_urlsafe(48))
+    mine.write_text(fresh)
     with suppress(FileExistsError):
         path.hardlink_to(mine)
     mine.unlink()
@@ -102,6 +109,7 @@ def check_role(configured: Settings) -> None:
     try:
         token_ring(configured)
         connect_valkey(configured)
+        web_push(configured)
         tables = _tables(configured)
     except ValueError as error:
         raise StartError(f"The settings cannot be used: {error}.") from None

@@ -26,9 +26,9 @@ MODULE_FILES = {
     "__init__.py",
     *("routes.py", "guards.py", "schemas.py", "service.py", "rules.py", "repository.py"),
     *("models.py", "events.py", "errors.py", "handlers.py"),
-    # Where a service would be too long: scheduled upkeep, reminders, delivery outwards; a
+    # Where a service would be too long: scheduled upkeep, reminders; a
     # projection in Valkey beside the SQL; and the routes that are sockets.
-    *("upkeep.py", "rebuild.py", "reminders.py", "delivery.py", "boards.py", "sockets.py"),
+    *("upkeep.py", "rebuild.py", "reminders.py", "boards.py", "sockets.py"),
 }
 # What a module keeps beside its code.
 DATA_FILES = re.compile(r".+\.(json|csv|txt|md)(\.gz)?")

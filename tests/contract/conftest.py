@@ -70,6 +70,7 @@ def server(
         "WECHAT_APP_ID": APP_ID,
         "WECHAT_APP_SECRET": APP_SECRET,
         "WECHAT_BASE_URL": wechat.url,
+        **{f"WECHAT_TEMPLATE_{name}": "T-1" for name in ("REMINDER", "MILESTONE", "MEMBERSHIP")},
     }
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -15,6 +15,7 @@ BUSINESS_RULES = {
     "invalid_cursor",  # opaque: only the service makes one
     "invalid_date_span",
     "no_makeup_card",
+    "push_service_not_allowed",
     "quit_at_in_future",
     "region_not_set",
     "street_without_district",
@@ -25,6 +26,7 @@ BUSINESS_RULES = {
 FORM_RULES = {
     "contains control characters or broken Unicode",
     "latitude and longitude come together",
+    "must be a point of the curve P-256",
     "must be one line",
     "must have something to see",
     "name either ids, or all: true",

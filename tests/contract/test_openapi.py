@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,9 +91,8 @@ async def test_an_operation_needs_a_token_exactly_where_it_says_so(
 ) -> None:
     secured = operation.get("security") == [{"bearer": []}]
     assert secured == ((method, path) not in OPEN)
-    filled = path.replace("{craving_id}", "1").replace(
-        "{session_id}", "12345678-1234-1234-1234-123456789012"
-    )
+    filled = path.replace("{session_id}", "12345678-1234-1234-1234-123456789012")
+    filled = re.sub(r"\{[a-z]+_id\}", "1", filled)
     answer = await client.request(method, filled, params={"year": 2025, "month": 12})
     assert (answer.status_code == 401) == secured
     assert ("401" in operation["responses"]) or not secured

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,6 +12,19 @@ from urllib.parse import parse_qsl, urlsplit
 APP_ID, APP_SECRET = "wx-test", "wechat-test-secret"
 SESSION_KEY = "tiihtNczf5v6AKRyjwEUhQ=="
 
+ERRORS = {
+    -1: "system error",
+    40001: "invalid credential, access_token is invalid or not latest",
+    40003: "invalid openid",
+    40013: "invalid appid",
+    40037: "invalid template_id",
+    40125: "invalid appsecret",
+    41030: "invalid page",
+    43101: "user refuse to accept the msg",
+    47001: "data format error",
+    47003: "argument invalid! data.{field}.value invalid",
+}
+
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
@@ -18,7 +32,11 @@ class _Server(ThreadingHTTPServer):
 
 
 class FakeWechat:
-    """Answers code2session. A code is good once; `codes` maps it to an openid."""
+    """Answers code2session, stable_token and subscribe/send.
+
+    A code is good once; `codes` maps it to an openid. `consents` counts, by (openid, template),
+    the messages that people agreed to; `templates` are the fields that each of them has.
+    """
 
     def __init__(self) -> None:
         self.codes: dict[str, str] = {}
@@ -27,8 +45,22 @@ class FakeWechat:
         self.raw: bytes | None = None  # answer with exactly this instead
         self.status = 200
         self.delay = 0.0
+        self.cut = False  # do what was asked for, and hang up without an answer
         self.requests: list[dict[str, str]] = []
         self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._turn = threading.Lock()
+
+        self.token = "access-1"
+        self.expires_in = 7200
+        self.token_failures: list[int] = []
+        self.token_requests: list[dict[str, Any]] = []
+
+        self.templates: dict[str, set[str]] = {}
+        self.consents: Counter[tuple[str, str]] = Counter()
+        self.pages = {"pages/index/index"}
+        self.send_failures: list[int] = []
+        self.sends: list[dict[str, Any]] = []  # every try that came with a good token
+        self.messages: list[dict[str, Any]] = []  # what reached people
 
     @property
     def url(self) -> str:
@@ -50,16 +82,22 @@ class FakeWechat:
         self.codes[code] = openid
         return code
 
+    def agree(self, openid: str, template: str, times: int = 1) -> None:
+        """The person says yes in the mini program."""
+        self.consents[openid, template] += times
+
+    def replace_token(self) -> None:
+        """As another process that forces a new one does: the old one is good for nothing."""
+        self.token = f"access-{int(self.token.partition('-')[2]) + 1}"
+
     def answer(self, path: str, query: dict[str, str]) -> dict[str, Any]:
         self.requests.append(query)
         if self.failures:
             return {"errcode": self.failures.pop(0), "errmsg": "as the test wants it"}
         if path != "/sns/jscode2session" or query.get("grant_type") != "authorization_code":
             return {"errcode": 40002, "errmsg": "invalid grant_type"}
-        if query.get("appid") != APP_ID:
-            return {"errcode": 40013, "errmsg": "invalid appid"}
-        if query.get("secret") != APP_SECRET:
-            return {"errcode": 40125, "errmsg": "invalid appsecret"}
+        if errcode := _wrong_credentials(query):
+            return _error(errcode)
         code = query.get("js_code", "")
         if code in self.used:
             return {"errcode": 40163, "errmsg": "code been used"}
@@ -68,12 +106,65 @@ class FakeWechat:
         self.used.add(code)
         return {"openid": self.codes[code], "session_key": SESSION_KEY}
 
+    def answer_post(self, path: str, query: dict[str, str], raw: bytes) -> dict[str, Any]:
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            return _error(47001)
+        with self._turn:
+            if path == "/cgi-bin/stable_token":
+                return self._give_token(body)
+            if query.get("access_token") != self.token:
+                return _error(40001)
+            if path == "/cgi-bin/message/subscribe/send":
+                return self._send(body)
+        return {"errcode": 40066, "errmsg": "invalid url"}
+
+    def _give_token(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.token_requests.append(body)
+        if self.token_failures:
+            return _error(self.token_failures.pop(0))
+        if errcode := _wrong_credentials(body):
+            return _error(errcode)
+        if body.get("force_refresh"):
+            self.replace_token()
+        return {"access_token": self.token, "expires_in": self.expires_in}
+
+    def _send(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.sends.append(body)
+        if self.send_failures:
+            return _error(self.send_failures.pop(0), field="thing1")
+        consent = body["touser"], body["template_id"]
+        if not body["touser"].startswith("o"):
+            return _error(40003)
+        if body["template_id"] not in self.templates:
+            return _error(40037)
+        if body["page"] not in self.pages:
+            return _error(41030)
+        if wrong := _wrong_field(self.templates[body["template_id"]], body["data"]):
+            return _error(47003, field=wrong)
+        if self.consents[consent] < 1:
+            return _error(43101)
+        self.consents[consent] -= 1
+        self.messages.append(body)
+        return {"errcode": 0, "errmsg": "ok", "msgid": 4_294_967_296}
+
     def _handler(fake: "FakeWechat") -> type[BaseHTTPRequestHandler]:  # noqa: N805
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 time.sleep(fake.delay)
                 parts = urlsplit(self.path)
-                answer = fake.answer(parts.path, dict(parse_qsl(parts.query)))
+                self._say(fake.answer(parts.path, dict(parse_qsl(parts.query))))
+
+            def do_POST(self) -> None:
+                time.sleep(fake.delay)
+                parts = urlsplit(self.path)
+                raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self._say(fake.answer_post(parts.path, dict(parse_qsl(parts.query)), raw))
+
+            def _say(self, answer: dict[str, Any]) -> None:
+                if fake.cut:
+                    return
                 body = json.dumps(answer).encode() if fake.raw is None else fake.raw
                 self.send_response(fake.status)
                 self.send_header("Content-Type", "text/plain")  # as the real one does
@@ -86,3 +177,24 @@ class FakeWechat:
                 """Quiet."""
 
         return Handler
+
+
+def _error(errcode: int, **values: str) -> dict[str, Any]:
+    errmsg = ERRORS.get(errcode, "as the test wants it").format(**{"field": "", **values})
+    return {"errcode": errcode, "errmsg": f"{errmsg} rid: 5f-7a-1"}
+
+
+def _wrong_credentials(given: dict[str, Any]) -> int:
+    if given.get("appid") != APP_ID:
+        return 40013
+    return 40125 if given.get("secret") != APP_SECRET else 0
+
+
+def _wrong_field(fields: set[str], data: dict[str, Any]) -> str:
+    """Every field of the template must be there and fit its kind; no other may."""
+    for name in sorted(fields | set(data)):
+        value = data.get(name, {}).get("value", "")
+        too_long = name.startswith("thing") and len(value) > 20
+        if name not in fields or not value or too_long:
+            return name
+    return ""

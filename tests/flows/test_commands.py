@@ -3,73 +3,17 @@
 Most of it runs `cli.main()` in this process: a Python that starts costs a second.
 """
 
-import os
 import socket
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.processes import SECRET, free_port, sql, value
+from tests.flows.commands import Ended, Run, assert_one_line
+from tests.processes import free_port, sql, value
 from tests.processes import zxo as run_zxo
-from zxo import cli, embedded
+from zxo import embedded
 
-COMMANDS = ["up", "api", "worker", "migrate", "seed", "statistics", "doctor"]
-
-
-class Ended(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in an empty folder: variables first, then the words of the command line."""
-    environment = dict(os.environ)
-
-    def main(*words: str, **variables: str) -> Ended:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["zxo", *words])
-        os.environ.update({"COLUMNS": "200", "JWT_SECRET": SECRET, **variables})
-        capfd.readouterr()
-        try:
-            with pytest.raises(SystemExit) as ending:
-                cli.main()
-        finally:
-            os.environ.clear()
-            os.environ.update(environment)
-        status = ending.value.code or 0
-        assert isinstance(status, int)
-        return Ended(status, *capfd.readouterr())
-
-    return main
-
-
-@pytest.fixture
-def database(services: embedded.Endpoints, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database, without tables."""
-    name = f"commands_{os.getpid()}_{abs(hash(tmp_path))}"
-    sql(services.database_url, f"CREATE DATABASE {name}")
-    yield services.database_url.replace("/zxo?", f"/{name}?")
-    sql(services.database_url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def on(database: str, services: embedded.Endpoints) -> dict[str, str]:
-    """The variables that lead to the empty database."""
-    return {"DATABASE_URL": database, "REDIS_URL": services.redis_url}
-
-
-def assert_one_line(ended: Ended, *texts: str, status: int = 1) -> None:
-    assert (ended.status, len(ended.err.splitlines()), ended.out) == (status, 1, ""), ended
-    for text in texts:
-        assert text in ended.err
+COMMANDS = ["up", "api", "worker", "migrate", "seed", "statistics", "doctor", "web-push-key"]
 
 
 def test_help_names_every_command(run: Run) -> None:
@@ -132,15 +76,6 @@ def test_a_port_in_use_is_one_line_and_nothing_was_started(run: Run, tmp_path: P
 def test_seed_refuses_production(run: Run, on: dict[str, str]) -> None:
     ended = run("seed", "--users", "5", **on, APP_ENV="production")
     assert_one_line(ended, "does not run in production")
-
-
-def test_a_key_that_cannot_be_read_is_one_line(run: Run, on: dict[str, str]) -> None:
-    key = "-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----"
-    for role in ("api", "worker"):
-        port = {"PORT": str(free_port())}
-        ended = run(role, **{**on, **port, "JWT_ALGORITHM": "EdDSA", "JWT_SECRET": key})
-        assert_one_line(ended, "settings cannot be used")
-        assert "nonsense" not in ended.err
 
 
 def test_a_database_that_is_away_is_one_line(

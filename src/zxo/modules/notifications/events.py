@@ -4,7 +4,6 @@ from zxo.kit.outbox import Event
 
 
 class Notified(Event, frozen=True):
-    """Something came into the inbox of somebody who can be reached outside the app."""
+    """Something came into inboxes; `ids` are those of the notices."""
 
-    user_id: int
-    notification_id: int
+    ids: list[int]

@@ -59,6 +59,11 @@ SELECT count(*) FROM notifications
 WHERE user_id = $1 AND type <> ALL ($2::text[]) AND read_at IS NULL
 """
 
+STILL_UNREAD = f"""
+SELECT {COLUMNS} FROM notifications
+WHERE id = ANY ($1::bigint[]) AND read_at IS NULL AND created_at > $2 ORDER BY id
+"""
+
 READ = """
 UPDATE notifications SET read_at = $2
 WHERE user_id = $1 AND read_at IS NULL AND ($3::bigint[] IS NULL OR id = ANY ($3))
@@ -177,6 +182,13 @@ async def inbox(
 
 async def unread(connection: Connection, user_id: int, hidden: Collection[str]) -> int:
     return int(await connection.fetchval(UNREAD, user_id, list(hidden)))
+
+
+async def still_unread(
+    connection: Connection, ids: Collection[int], since: datetime
+) -> list[Notice]:
+    """Those of `ids` that are not read, and no older than `since`."""
+    return [_notice(row) for row in await connection.fetch(STILL_UNREAD, list(ids), since)]
 
 
 async def mark_read(

@@ -1,11 +1,14 @@
 """Telling people something. The table is the truth; the bus only says where to look."""
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from zxo.context import Context
+from zxo.kit import outbox
 from zxo.kit.db import Connection
 from zxo.modules import users
 from zxo.modules.notifications import repository, rules
+from zxo.modules.notifications.events import Notified
 from zxo.modules.notifications.models import NewNotice, Notice
 from zxo.modules.notifications.repository import Stored
 
@@ -36,7 +39,10 @@ async def replace(ctx: Context, notices: Collection[NewNotice]) -> None:
 
 
 async def _publish(connection: Connection, stored: Collection[Stored]) -> None:
-    """Have what came into an inbox delivered outside the app, too."""
+    """Let what came into an inbox be delivered outside the app, too."""
+    ids = [notice.id for notice in stored if notice.type not in rules.LIVE_ONLY]
+    if ids:
+        await outbox.publish(connection, Notified(ids))
 
 
 def _wake(ctx: Context, stored: Collection[Stored]) -> None:
@@ -76,6 +82,12 @@ async def mark_read(ctx: Context, user_id: int, ids: Collection[int] | None) -> 
     async with ctx.db.transaction() as connection:
         await repository.mark_read(connection, user_id, ids, ctx.clock.now())
         return await repository.unread(connection, user_id, rules.LIVE_ONLY)
+
+
+async def still_unread(ctx: Context, ids: Collection[int], since: datetime) -> list[Notice]:
+    """Those of the notices that nobody has read, and that are no older than `since`."""
+    async with ctx.db.connection() as connection:
+        return await repository.still_unread(connection, ids, since)
 
 
 async def want_milestones(ctx: Context, ids: Collection[int]) -> set[int]:

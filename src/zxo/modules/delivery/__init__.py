@@ -1,0 +1,1 @@
+"""Telling people outside the app: WeChat messages that they agreed to, and their browsers."""
