@@ -57,5 +57,5 @@ async def remind(ctx: Context) -> None:
 
 
 async def prune(ctx: Context) -> None:
-    """Delete what is too old to be of use."""
+    """Delete what has expired."""
     await service.prune(ctx)

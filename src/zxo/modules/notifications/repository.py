@@ -1,13 +1,14 @@
 """SQL of notifications."""
 
 from collections.abc import Collection, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
 from zxo.kit.db import Connection
+from zxo.modules.notifications import rules
 from zxo.modules.notifications.models import COLUMNS, NewNotice, Notice
 from zxo.modules.notifications.rules import Window
 
@@ -15,13 +16,15 @@ from zxo.modules.notifications.rules import Window
 # in the order of the commits, and "everything after id N" misses nothing that commits later.
 TURN = 2_026_112_501
 
-# People who were erased or have left since are passed over.
+# People who were erased or have left since are passed over; the lock keeps whom it finds from being
+# erased before the commit, which would fail the notices of everybody else too.
 _NEW = """
-INSERT INTO notifications (user_id, type, once_key, data, created_at)
-SELECT users.id, new.type, new.once_key, new.data::jsonb, $5
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
-    AS new (user_id, type, once_key, data)
+INSERT INTO notifications (user_id, type, once_key, data, created_at, expires_at)
+SELECT users.id, new.type, new.once_key, new.data::jsonb, $6, new.expires_at
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+    AS new (user_id, type, once_key, data, expires_at)
 JOIN users ON users.id = new.user_id AND users.deleted_at IS NULL
+FOR KEY SHARE OF users
 ON CONFLICT (user_id, once_key)
 """
 INSERT = f"{_NEW} DO NOTHING RETURNING id, user_id, type"
@@ -29,7 +32,7 @@ INSERT = f"{_NEW} DO NOTHING RETURNING id, user_id, type"
 REPLACE = f"""
 {_NEW} DO UPDATE
 SET id = nextval(pg_get_serial_sequence('notifications', 'id')), data = excluded.data,
-    created_at = excluded.created_at
+    created_at = excluded.created_at, expires_at = excluded.expires_at
 RETURNING id, user_id, type
 """
 
@@ -100,9 +103,7 @@ ON CONFLICT (name) DO UPDATE SET reached_at = greatest(watermarks.reached_at, ex
 
 PRUNE = """
 DELETE FROM notifications WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM notifications
-    WHERE created_at < $1 AND (created_at < $2 OR type = ANY ($3::text[]))
-    LIMIT $4
+    SELECT ctid FROM notifications WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
 ))
 """
 
@@ -151,6 +152,7 @@ async def _write(
         [notice.type for notice in notices],
         [notice.once_key for notice in notices],
         [msgspec.json.encode(notice.data).decode() for notice in notices],
+        [now + rules.kept(notice.type) for notice in notices],
         now,
     )
     return [Stored(*row) for row in rows]
@@ -198,10 +200,16 @@ async def zones(connection: Connection) -> list[str]:
 async def due(
     connection: Connection, zone: str, window: Window, after: int, limit: int
 ) -> list[int]:
-    """Who in the zone is to be reminded in the window, by id; those after the id `after`."""
-    day: date = window.day
-    times = window.first, window.last
-    rows = await connection.fetch(DUE, *times, zone, day, after, limit)
+    """Who in the zone is to be reminded in the window, by id; those after the id `after`.
+
+    Most people keep 09:00 and live in one zone. A plan made for any minute and zone would walk
+    through everybody each time, so each is planned for what is asked.
+    """
+    async with connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+        rows = await connection.fetch(
+            DUE, window.first, window.last, zone, window.day, after, limit
+        )
     return [row[0] for row in rows]
 
 
@@ -215,15 +223,7 @@ async def raise_watermark(connection: Connection, name: str, reached_at: datetim
     await connection.execute(RAISE_WATERMARK, name, reached_at)
 
 
-async def prune(
-    connection: Connection,
-    now: datetime,
-    kept: timedelta,
-    brief: tuple[Collection[str], timedelta],
-    most: int,
-) -> int:
-    """Delete up to `most` notices older than `kept`, or of the types in `brief` older than it says;
-    how many it was."""
-    types, briefly = brief
-    done = await connection.execute(PRUNE, now - briefly, now - kept, list(types), most)
+async def prune(connection: Connection, now: datetime, most: int) -> int:
+    """Delete up to `most` notices that have expired, the longest expired first; how many it was."""
+    done = await connection.execute(PRUNE, now, most)
     return int(done.rpartition(" ")[2])

@@ -87,12 +87,9 @@ async def want_milestones(ctx: Context, ids: Collection[int]) -> set[int]:
 
 
 async def prune(ctx: Context) -> None:
-    """Delete what is too old to be of use."""
-    brief = rules.SHORT_LIVED, rules.BRIEFLY_KEPT
+    """Delete what has expired."""
     while True:
         async with ctx.db.connection() as connection:
-            deleted = await repository.prune(
-                connection, ctx.clock.now(), rules.INBOX_KEPT, brief, PRUNE_STEP
-            )
+            deleted = await repository.prune(connection, ctx.clock.now(), PRUNE_STEP)
         if deleted < PRUNE_STEP:
             return
