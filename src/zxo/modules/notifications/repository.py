@@ -67,6 +67,15 @@ UPDATE notifications SET read_at = $2
 WHERE user_id = $1 AND read_at IS NULL AND ($3::bigint[] IS NULL OR id = ANY ($3))
 """
 
+# Whatever is locked is being read already: to wait for it could end in a deadlock.
+READ_BY_KEY = """
+UPDATE notifications SET read_at = $3 WHERE id = ANY (ARRAY(
+    SELECT id FROM notifications
+    JOIN unnest($1::bigint[], $2::text[]) AS named (user_id, once_key) USING (user_id, once_key)
+    WHERE read_at IS NULL FOR NO KEY UPDATE OF notifications SKIP LOCKED
+))
+"""
+
 WANT_MILESTONES = """
 SELECT user_id FROM user_settings
 WHERE user_id = ANY ($1::bigint[]) AND enable_milestone_notification
@@ -186,6 +195,14 @@ async def mark_read(
 ) -> None:
     """Those of `ids` that are the user's; all of them for None."""
     await connection.execute(READ, user_id, now, None if ids is None else list(ids))
+
+
+async def mark_read_by_key(
+    connection: Connection, keys: Collection[tuple[int, str]], now: datetime
+) -> None:
+    """`keys`: (user id, once_key) of each."""
+    ids, names = [number for number, _ in keys], [name for _, name in keys]
+    await connection.execute(READ_BY_KEY, ids, names, now)
 
 
 async def want_milestones(connection: Connection, ids: Collection[int]) -> set[int]:

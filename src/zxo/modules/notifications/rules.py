@@ -70,6 +70,11 @@ def rank_up(rank: str, stars: int) -> dict[str, Any]:
     return {"kind": "rank_up", "rank": rank, "stars": stars, "title": f"升到{rank}", "body": body}
 
 
+def reminder_key(day: date) -> str:
+    """The key under which somebody is reminded of `day` once."""
+    return f"{REMINDER}:{day}"
+
+
 def reminder(day: date) -> dict[str, Any]:
     """What is said to whoever has not checked in on `day` yet."""
     title, body = "今天还没打卡", "点一下就好，今天照样算数。"

@@ -1,6 +1,7 @@
 """Telling people something. The table is the truth; the bus only says where to look."""
 
 from collections.abc import Collection, Mapping
+from datetime import date
 
 from zxo.context import Context
 from zxo.kit.db import Connection
@@ -76,6 +77,13 @@ async def mark_read(ctx: Context, user_id: int, ids: Collection[int] | None) -> 
     async with ctx.db.transaction() as connection:
         await repository.mark_read(connection, user_id, ids, ctx.clock.now())
         return await repository.unread(connection, user_id, rules.LIVE_ONLY)
+
+
+async def settle_reminders(ctx: Context, days: Collection[tuple[int, date]]) -> None:
+    """Mark the reminders of `days` (user id, date) as read: they have been answered."""
+    keys = [(user_id, rules.reminder_key(day)) for user_id, day in days]
+    async with ctx.db.connection() as connection:
+        await repository.mark_read_by_key(connection, keys, ctx.clock.now())
 
 
 async def want_milestones(ctx: Context, ids: Collection[int]) -> set[int]:
