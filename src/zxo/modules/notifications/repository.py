@@ -25,12 +25,11 @@ FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
     AS new (user_id, type, once_key, data, expires_at)
 JOIN users ON users.id = new.user_id AND users.deleted_at IS NULL
 FOR KEY SHARE OF users
-ON CONFLICT (user_id, once_key)
 """
-INSERT = f"{_NEW} DO NOTHING RETURNING id, user_id, type"
+INSERT = f"{_NEW} ON CONFLICT (user_id, once_key) DO NOTHING RETURNING id, user_id, type"
 # With a new id: whoever resumes after the old one is told what is true now.
 REPLACE = f"""
-{_NEW} DO UPDATE
+{_NEW} ON CONFLICT (user_id, once_key) DO UPDATE
 SET id = nextval(pg_get_serial_sequence('notifications', 'id')), data = excluded.data,
     created_at = excluded.created_at, expires_at = excluded.expires_at
 RETURNING id, user_id, type
