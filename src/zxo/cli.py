@@ -2,8 +2,9 @@
 
 import sys
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import asyncpg
 import typer
@@ -13,8 +14,20 @@ from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
 from typer.exceptions import TyperException
 
-from zxo import __version__, api, doctor, migrations, registry, seed, settings, supervisor, worker
+from zxo import (
+    __version__,
+    api,
+    backfill,
+    doctor,
+    migrations,
+    registry,
+    seed,
+    settings,
+    supervisor,
+    worker,
+)
 from zxo.embedded import EmbeddedError
+from zxo.modules.statistics import DaysRefused
 from zxo.settings import Settings, SettingsError
 from zxo.supervisor import StartError
 
@@ -35,8 +48,13 @@ Modules = Annotated[
     str | None, typer.Option(help=f"Only these, comma-separated: {', '.join(registry.ROUTERS)}.")
 ]
 
+
+def _day(name: str, help_: str) -> Any:
+    return typer.Option(name, help=help_, formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
+
+
 # What a person can mend: told in one line. Anything else is a defect, and shows its traceback.
-OURS = (StartError, EmbeddedError, SettingsError, seed.SeedError)
+OURS = (StartError, EmbeddedError, SettingsError, seed.SeedError, DaysRefused)
 THEIRS = (CommandError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
@@ -110,6 +128,21 @@ def run_seed(
     with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say, valkey=False) as running:
         supervisor.check_database(running)
         seed.run(supervisor.with_secret(running), users, tokens, screen)
+
+
+@app.command("statistics")
+def run_statistics(
+    first: Annotated[datetime | None, _day("--from", "The first day; else the last.")] = None,
+    last: Annotated[datetime | None, _day("--to", "The last day; else yesterday.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Count days that are over (in Shanghai) anew, and write their rows in `statistics`."""
+    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as with_services:
+        supervisor.check_database(with_services)
+        running = supervisor.with_secret(with_services)
+        supervisor.check_role(running)
+        days = backfill.run(running, first and first.date(), last and last.date(), screen)
+    say(f"Statistics of {days} day{'s' if days > 1 else ''} written.")
 
 
 @app.command("doctor")

@@ -21,6 +21,7 @@ from zxo.kit.polled import PolledSet
 from zxo.kit.presence import Presence
 from zxo.kit.security import TokenRing, eddsa_key, hmac_key
 from zxo.kit.tasks import end
+from zxo.kit.together import Gatherings
 from zxo.settings import Settings
 
 # $1: only those recorded in the last so many seconds; null: all. now(), not clock_timestamp(),
@@ -40,6 +41,7 @@ class Context:
     bus: Bus
     presence: Presence
     memo: Memo
+    gatherings: Gatherings
     caches: Caches
     tokens: TokenRing
     sealer: Sealer
@@ -103,6 +105,7 @@ async def open_context(
             bus=bus,
             presence=Presence(valkey),
             memo=Memo(),
+            gatherings=Gatherings(),
             caches=Caches(bus),
             tokens=token_ring(settings),
             sealer=Sealer(_secrets(settings), "idempotency"),

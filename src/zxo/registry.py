@@ -21,6 +21,7 @@ from zxo.modules.rankings import BoardMissed, RankChanged
 from zxo.modules.rankings import handlers as rankings_handlers
 from zxo.modules.rankings import routes as rankings_routes
 from zxo.modules.regions import routes as regions_routes
+from zxo.modules.statistics import handlers as statistics_handlers
 from zxo.modules.users import ProfileChanged, SettingsChanged
 from zxo.modules.users import handlers as users_handlers
 from zxo.modules.users import routes as users_routes
@@ -67,19 +68,23 @@ SCHEDULE: Mapping[Job, str] = {
     rankings_handlers.rebuild: "5 * * * *",
     rankings_handlers.take_snapshot: "2 0 * * *",
     auth_handlers.delete_expired_sessions: "30 3 * * *",
+    statistics_handlers.write_past_days: "15 1 * * *",
 }
 
 
 def jobs(ctx: Context, only: Collection[str] = ROUTERS) -> dict[str, Run]:
-    """What the worker can run, by name: `only` these modules' jobs, and the housekeeping."""
+    """What the worker can run, by name: of the modules that have routes, `only` these.
+
+    What has none (the housekeeping, statistics) cannot be named in `--modules`: it runs anywhere.
+    """
     scheduled = {reaction_name(job): _scheduled(ctx, job) for job in SCHEDULE}
     reacting = {
         f"{reaction_name(reaction)}:{event.name()}": _reacting(ctx, reaction, event)
         for event, reactions in REACTIONS.items()
         for reaction in reactions
     }
-    owners = {*only, "housekeeping"}
-    return {name: run for name, run in (scheduled | reacting).items() if _owner(name) in owners}
+    others = ROUTERS.keys() - set(only)
+    return {name: run for name, run in (scheduled | reacting).items() if _owner(name) not in others}
 
 
 def schedule() -> list[Scheduled]:

@@ -1,196 +1,231 @@
 """Synthetic users and their history, for demonstrations and load tests: by COPY, always the same.
 
-Ids run from 1. Nobody has checked in today, so that every one of them can.
+Ids run from 1. Nobody has checked in today, so that every one of them can. Other processes make
+the people up (people.py); this one passes the bytes on to PostgreSQL, over a connection for each.
 """
 
 import asyncio
 import os
-import random
-from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
-from uuid import UUID
+from typing import BinaryIO, NamedTuple
 
 from rich.console import Console
 from rich.progress import Progress
 
 from zxo import migrations
-from zxo.context import token_ring
 from zxo.kit.clock import Clock
 from zxo.kit.db import Database
 from zxo.kit.partitions import keep_months
-from zxo.kit.zones import date_in, zone
-from zxo.modules import regions
-from zxo.modules.checkins import rank_of, run_ending_at
+from zxo.kit.tasks import end
+from zxo.kit.zones import date_in
+from zxo.people import CHUNK, COLUMNS, CRAVINGS_EACH, HOME, MONTHS_BACK, Chunk, read
 from zxo.settings import Settings
 
-CHUNK = 5_000
-MEAN_DAYS = 8
-LONGEST_DAYS = 360
-MONTHS_BACK = 14
-ZONE = "Asia/Shanghai"
+MOST_PROCESSES = 8
+PIPE_BYTES = 1 << 20
 
-COLUMNS = {
-    "users": "id openid nickname member_type total_days consecutive_days makeup_cards"
-    " last_check_in_date total_days_reached_at province city district created_at updated_at",
-    "user_settings": "user_id smoking_years daily_amount created_at updated_at",
-    "sessions": "id user_id refresh_jti device created_at refreshed_at expires_at",
-    "check_in_records": "user_id check_in_date is_makeup rank_at_check_in stars_at_check_in"
-    " made_on created_at",
-    "craving_records": "user_id recorded_at recorded_date recorded_hour intensity trigger_type",
-}
+# Stands at the table while people are written, and outlives us: who was cut off is told apart.
+MARK = "zxo seed has begun"
+BEGIN, DONE = f"COMMENT ON TABLE users IS '{MARK}'", "COMMENT ON TABLE users IS NULL"
+LOOK = f"""
+SELECT count(*) AS users, obj_description('users'::regclass) IS NOT DISTINCT FROM '{MARK}' AS begun
+FROM users
+"""
+
+# First of all: whoever logs in after a seeding that was cut off gets an id of their own.
+IDS = "SELECT setval(pg_get_serial_sequence('users', 'id'), $1)"
+CRAVING_IDS = "SELECT setval('craving_records_id_seq', $1)"
+
+# For one transaction. The rows refer to each other by construction: to look up each reference (12
+# a person) is two fifths of the server's work. No constraint is dropped: nothing to be put back.
+QUICKLY = "SET LOCAL synchronous_commit = off"  # DONE waits for the disk, and so for all before it
+TRUSTING = "SET LOCAL session_replication_role = replica"
+MAY_TRUST = "SELECT has_parameter_privilege('session_replication_role', 'SET')"
 
 
 class SeedError(Exception):
-    """Seeding is refused; the text is one line for the person."""
+    """Seeding is refused or was cut off; the text is one line for the person."""
 
 
-class Rows(NamedTuple):
-    """The rows of one user, by table, and the claims of a token."""
+class Order(NamedTuple):
+    """What is to be made, as of when, by how many processes."""
 
-    tables: dict[str, list[tuple[Any, ...]]]
-    claims: dict[str, Any]
+    users: int
+    now: datetime
+    tokens: bool
+    processes: int
 
 
-def run(settings: Settings, users: int, tokens: Path | None, screen: Console) -> None:
-    """Seed `users` users. Raises SeedError in production and where users exist."""
+def run(
+    settings: Settings,
+    users: int,
+    tokens: Path | None,
+    screen: Console,
+    processes: int | None = None,
+) -> None:
+    """Seed `users` users. Raises SeedError in production, where users exist, and when cut off.
+
+    How many `processes` make them up (by default one a core) changes nothing in them.
+    """
     if settings.production:
         raise SeedError("seed makes up people; it does not run in production.")
     migrations.upgrade(settings.database.dsn())
+    share = min(processes or os.cpu_count() or 1, MOST_PROCESSES, -(-users // CHUNK))
+    order = Order(users, Clock(settings.clock).now(), tokens is not None, share)
     with Progress(console=screen) as progress:
-        task = progress.add_task(f"{users:,} users", total=users)
-        asyncio.run(_seed(settings, users, tokens, lambda done: progress.advance(task, done)))
+        try:
+            asyncio.run(_seed(settings, order, tokens, progress))
+        except KeyboardInterrupt:
+            raise SeedError("Stopped before the end: `zxo seed` tells what is there.") from None
 
 
-async def _seed(settings: Settings, users: int, tokens: Path | None, advance: Any) -> None:
-    database = await Database.connect(
-        settings.database.dsn(), max_size=2, statement_timeout=3600, application_name="zxo-seed"
-    )
-    clock, ring = Clock(settings.clock), token_ring(settings)
-    try:
-        if await database.fetchval("SELECT EXISTS (SELECT FROM users)"):
-            raise SeedError("The database already has users; seed needs an empty one.")
-        await keep_months(database, date_in(clock.now(), ZONE), months_back=MONTHS_BACK)
-        people = People(settings, clock.now())
+async def _seed(settings: Settings, order: Order, tokens: Path | None, progress: Progress) -> None:
+    async with _database(settings, order.processes) as database:
+        await _refuse_people(database)
+        await keep_months(database, date_in(order.now, HOME), months_back=MONTHS_BACK)
         with _private_file(tokens) as lines:
-            for first in range(1, users + 1, CHUNK):
-                ids = range(first, min(first + CHUNK, users + 1))
-                claims = await _copy(database, [people.one(number) for number in ids])
-                lines.writelines(f"{ring.sign(claim)}\n" for claim in claims)
-                advance(len(ids))
-        await database.execute("SELECT setval(pg_get_serial_sequence('users', 'id'), $1)", users)
-        await database.execute("VACUUM (ANALYZE) {}".format(", ".join(COLUMNS)))
+            await database.execute(BEGIN)
+            await database.execute(IDS, order.users)
+            await database.execute(CRAVING_IDS, order.users * CRAVINGS_EACH)
+            task = progress.add_task(f"{order.users:,} users", total=order.users)
+            await _fill(database, order, lines, lambda done: progress.advance(task, done))
+            await database.execute(DONE)
+        task = progress.add_task("VACUUM, ANALYZE", total=len(COLUMNS))
+        await _tidy(database, lambda: progress.advance(task))
+
+
+@asynccontextmanager
+async def _database(settings: Settings, connections: int) -> AsyncIterator[Database]:
+    database = await Database.connect(
+        settings.database.dsn(),
+        max_size=connections,
+        statement_timeout=3600,
+        application_name="zxo-seed",
+    )
+    try:
+        yield database
     finally:
         await database.close()
 
 
-def _private_file(path: Path | None) -> TextIO:
+async def _refuse_people(database: Database) -> None:
+    found = await database.fetchrow(LOOK)
+    assert found is not None
+    if found["begun"]:
+        raise SeedError(
+            f"A seeding was cut off after {found['users']:,} users, or is still at work;"
+            " `zxo migrate --down base` empties the database."
+        )
+    if found["users"]:
+        raise SeedError(
+            f"The database already has {found['users']:,} users; seed needs an empty one."
+        )
+
+
+@contextmanager
+def _private_file(path: Path | None) -> Iterator[BinaryIO]:
     if path is None:
-        return Path(os.devnull).open("w")
-    path.touch(mode=0o600)
-    path.chmod(0o600)  # it may have been there before
-    return path.open("w")
+        path = Path(os.devnull)
+    else:
+        path.touch(mode=0o600)
+        path.chmod(0o600)  # it may have been there before
+    with path.open("wb") as file:
+        yield file
 
 
-async def _copy(database: Database, people: list[Rows]) -> list[dict[str, Any]]:
-    """Write the rows of all tables in one transaction; the tokens' claims."""
+class Turns:
+    """Lets each chunk pass in the order of the numbers; so none is far ahead of the others."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._moved = asyncio.Condition()
+
+    @asynccontextmanager
+    async def of(self, number: int) -> AsyncIterator[None]:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._next == number)
+            yield
+            self._next += 1
+            self._moved.notify_all()
+
+
+async def _fill(
+    database: Database, order: Order, lines: BinaryIO, advance: Callable[[int], None]
+) -> None:
+    trusting, turns = await database.fetchval(MAY_TRUST), Turns()
+
+    async def lane(index: int, maker: Process) -> None:
+        for number in range(index, -(-order.users // CHUNK), order.processes):
+            chunk = await _next_chunk(maker)
+            await _copy(database, chunk, trusting=trusting)
+            async with turns.of(number):
+                lines.write(chunk.tokens)
+                advance(chunk.people)
+
+    async with _makers(order) as makers:
+        lanes = [asyncio.create_task(lane(*numbered)) for numbered in enumerate(makers)]
+        try:
+            await asyncio.gather(*lanes)
+        finally:
+            await end(lanes)
+
+
+@asynccontextmanager
+async def _makers(order: Order) -> AsyncIterator[list[Process]]:
+    """Processes of people.py: in sessions of their own, so that Ctrl-C reaches this one alone."""
+    makers: list[Process] = []
+    try:
+        for index in range(order.processes):
+            what = (
+                index,
+                order.processes,
+                order.users,
+                "tokens" if order.tokens else "",
+                order.now,
+            )
+            command = (sys.executable, "-m", "zxo.people", *map(str, what))
+            makers.append(
+                await asyncio.create_subprocess_exec(
+                    *command, stdin=DEVNULL, stdout=PIPE, limit=PIPE_BYTES, start_new_session=True
+                )
+            )
+        yield makers
+    finally:
+        for maker in makers:
+            with suppress(ProcessLookupError):
+                maker.kill()
+            await maker.communicate()  # the rest of its pipe too, else nobody closes that
+
+
+async def _next_chunk(maker: Process) -> Chunk:
+    assert maker.stdout is not None
+    try:
+        return await read(maker.stdout)
+    except asyncio.IncompleteReadError:
+        status = await maker.wait()
+        raise SeedError(f"A process that made up people ended (exit status {status}).") from None
+
+
+async def _copy(database: Database, chunk: Chunk, *, trusting: bool) -> None:
+    """Write the rows of all tables in one transaction."""
     async with database.transaction() as connection:
+        await connection.execute(QUICKLY)
+        if trusting:
+            await connection.execute(TRUSTING)
         for table, columns in COLUMNS.items():
-            rows = [row for person in people for row in person.tables[table]]
-            await connection.copy_records_to_table(table, records=rows, columns=columns.split())
-    return [person.claims for person in people]
+            rows = BytesIO(chunk.tables[table])
+            await connection.copy_to_table(table, source=rows, columns=columns.split())
 
 
-class People:
-    """Makes up one person after another, the same ones every time for the same day."""
+async def _tidy(database: Database, advance: Callable[[], None]) -> None:
+    async def one(table: str) -> None:
+        await database.execute(f"VACUUM (ANALYZE) {table}")
+        advance()
 
-    def __init__(self, settings: Settings, now: datetime) -> None:
-        self._random = random.Random(20251201)  # noqa: S311 - made to be repeatable
-        self._now = now
-        self._today = date_in(now, ZONE)
-        self._lifetime = settings.tokens.expires_in
-        self._places = list(_districts())
-
-    def one(self, number: int) -> Rows:
-        dates = self._dates()
-        total = len(dates)
-        last = dates[-1] if dates else None
-        run_length = run_ending_at(last, set(dates)) if last else 0
-        place = self._random.choice(self._places)
-        user: tuple[Any, ...] = (
-            number,
-            f"seed_{number}",
-            f"用户{number}",
-            "free",
-            total,
-            run_length,
-            3,
-            last,
-        )
-        user += (_noon(last) if last else None, *place, self._now, self._now)
-        years = self._random.choice(("1年以下", "1-3年", "3-5年", "5-10年", "10年以上"))
-        setting = (number, years, self._random.randint(5, 40), self._now, self._now)
-        session, claims = self._session(number)
-        return Rows(
-            {
-                "users": [user],
-                "user_settings": [setting],
-                "sessions": [session],
-                "check_in_records": list(_records(number, dates)),
-                "craving_records": list(self._cravings(number)),
-            },
-            claims,
-        )
-
-    def _dates(self) -> list[date]:
-        """Ascending; the last one is yesterday or earlier, with gaps in between."""
-        count = min(LONGEST_DAYS, int(self._random.expovariate(1 / MEAN_DAYS)))
-        day = self._today - timedelta(days=1 if self._random.random() < 0.8 else 3)
-        dates = []
-        for _ in range(count):
-            dates.append(day)
-            day -= timedelta(days=1 if self._random.random() < 0.9 else 2)
-        return dates[::-1]
-
-    def _session(self, number: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        session_id, jti = self._uuid(), self._uuid()
-        issued, expires = self._now, self._now + self._lifetime
-        row = (session_id, number, jti, "seed", issued, issued, expires + timedelta(days=7))
-        claims = {
-            "userId": number,
-            "openid": f"seed_{number}",
-            "memberType": "free",
-            "sid": str(session_id),
-            "jti": str(jti),
-            "iat": int(issued.timestamp()),
-            "exp": int(expires.timestamp()),
-        }
-        return row, claims
-
-    def _uuid(self) -> UUID:
-        return UUID(int=self._random.getrandbits(128), version=4)
-
-    def _cravings(self, number: int) -> Iterator[tuple[Any, ...]]:
-        for _ in range(self._random.randint(0, 2)):
-            ago = timedelta(minutes=self._random.randint(1, 7 * 24 * 60))
-            at = _noon(self._today) - timedelta(hours=12) - ago
-            kind = self._random.choice(("stress", "social", "habit", "other"))
-            yield number, at, at.date(), at.hour, self._random.randint(1, 5), kind
-
-
-def _records(number: int, dates: list[date]) -> Iterator[tuple[Any, ...]]:
-    for days, day in enumerate(dates, start=1):
-        rank = rank_of(days)
-        yield number, day, False, rank.rank, rank.stars, day, _noon(day)
-
-
-def _noon(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, 12, tzinfo=zone(ZONE))
-
-
-def _districts() -> Iterator[tuple[str, str, str]]:
-    for province in regions.children():
-        for city in regions.children((province.name,)):
-            for district in regions.children((province.name, city.name)):
-                yield province.name, city.name, district.name
+    await asyncio.gather(*map(one, COLUMNS))

@@ -16,6 +16,7 @@ BUSINESS_RULES = {
     "invalid_date_span",
     "no_makeup_card",
     "quit_at_in_future",
+    "region_not_set",
     "street_without_district",
     "too_many_makeups_today",
     "unknown_region",  # the list of divisions has thousands of names
@@ -26,6 +27,7 @@ FORM_RULES = {
     "latitude and longitude come together",
     "must be one line",
     "must have something to see",
+    "name either ids, or all: true",
     "must not be before 1900, nor beyond the calendar",
     "not an IANA time zone such as Asia/Shanghai",
     # 5.0 is an integer to JSON Schema; whole numbers come without a fraction here.

@@ -16,7 +16,7 @@ from tests.processes import SECRET, free_port, sql, value
 from tests.processes import zxo as run_zxo
 from zxo import cli, embedded
 
-COMMANDS = ["up", "api", "worker", "migrate", "seed", "doctor"]
+COMMANDS = ["up", "api", "worker", "migrate", "seed", "statistics", "doctor"]
 
 
 class Ended(NamedTuple):
@@ -106,6 +106,8 @@ def test_a_mistyped_command_line_is_one_line(run: Run) -> None:
     assert_one_line(run("api", "--port", "70000"), "--port", status=2)
     assert_one_line(run("seed"), "--users", status=2)
     assert_one_line(run("seed", "--users", "0"), "--users", status=2)
+    assert_one_line(run("statistics", "--from", "yesterday"), "--from", status=2)
+    assert_one_line(run("statistics", "--to", "2025-02-29"), "--to", status=2)
 
 
 def test_a_setting_that_cannot_be_used_is_one_line_that_names_it(run: Run) -> None:
@@ -148,7 +150,7 @@ def test_a_database_that_is_away_is_one_line(
         "DATABASE_URL": f"postgresql://zxo:hush@127.0.0.1:{free_port()}/zxo",
         "REDIS_URL": services.redis_url,
     }
-    for command in (("migrate",), ("seed", "--users", "1")):
+    for command in (("migrate",), ("seed", "--users", "1"), ("statistics",)):
         ended = run(*command, **nowhere)
         assert_one_line(ended, "PostgreSQL cannot be used", "Connect call failed")
         assert "hush" not in ended.err
@@ -169,7 +171,7 @@ def test_a_database_that_refuses_us_is_one_line(run: Run, services: embedded.End
 
 
 def test_a_role_on_a_database_without_tables_says_what_to_do(run: Run, on: dict[str, str]) -> None:
-    for role in ("api", "worker"):
+    for role in ("api", "worker", "statistics"):
         ended = run(role, **on, PORT=str(free_port()))
         assert_one_line(ended, "no tables yet: run `zxo migrate` first")
 
@@ -194,6 +196,39 @@ def test_a_schema_that_the_code_does_not_know_is_one_line(run: Run, on: dict[str
     assert_one_line(run("migrate", **on), "from the future")
     assert_one_line(run("seed", "--users", "1", **on), "from the future")
     assert_one_line(run("migrate", "no-such-revision", **on), "revision")
+
+
+def test_statistics_writes_yesterday_or_the_days_that_it_is_told(
+    run: Run, on: dict[str, str]
+) -> None:
+    assert run("migrate", **on).status == 0
+    at = {**on, "ZXO_CLOCK": "2028-03-01T00:30:00+08:00"}
+    days = "SELECT array_agg(DISTINCT stat_date::text ORDER BY stat_date::text) FROM statistics"
+    for words, said, last in (
+        ((), "1 day written", ["2028-02-29"]),
+        (("--to", "2028-02-27"), "1 day written", ["2028-02-27", "2028-02-29"]),
+        (("--from", "2028-02-28"), "2 days written", ["2028-02-27", "2028-02-28", "2028-02-29"]),
+    ):
+        ended = run("statistics", *words, **at)
+        assert (ended.status, ended.out) == (0, ""), ended
+        assert said in ended.err
+        assert "100%" in ended.err
+        assert value(on["DATABASE_URL"], days) == last
+
+
+def test_statistics_of_days_that_cannot_be_counted_is_one_line(
+    run: Run, on: dict[str, str]
+) -> None:
+    assert run("migrate", **on).status == 0
+    at = {**on, "ZXO_CLOCK": "2028-03-01T00:30:00+08:00"}
+    for first, last, text in (
+        ("2028-02-01", "2028-03-01", "2028-03-01 is not over in Shanghai"),
+        ("2028-02-28", "2028-02-27", "is after the last"),
+        ("2026-01-01", "2028-01-01", "731 days are too many at once"),
+        ("0001-01-01", "0001-01-01", "before 2000-01-01"),
+    ):
+        assert_one_line(run("statistics", "--from", first, "--to", last, **at), text)
+    assert value(on["DATABASE_URL"], "SELECT count(*) FROM statistics") == 0
 
 
 def test_doctor_finds_a_healthy_site_healthy(run: Run, on: dict[str, str]) -> None:

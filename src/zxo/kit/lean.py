@@ -1,8 +1,8 @@
 """A short way from the request to the endpoint, for routes that need nothing else.
 
 FastAPI resolves dependencies, query and body through one general machine, which costs a third of a
-small request. An endpoint that takes only the request, dependencies of the request, and one JSON
-body is called directly; what it takes stays declared as FastAPI documents it.
+small request. An endpoint that takes only the request, dependencies of the request, one Query and
+one JSON body is called directly; what it takes stays declared as FastAPI documents it.
 docs/adr/0009 has the figures.
 """
 
@@ -11,6 +11,7 @@ import types
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Union, get_args, get_origin
+from urllib.parse import parse_qsl
 
 import msgspec
 from fastapi import Request
@@ -19,7 +20,7 @@ from fastapi.params import Depends
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from zxo.kit.web import Body
+from zxo.kit.web import Body, Query
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Resolve = Callable[[Request], Awaitable[Any]]
@@ -48,7 +49,9 @@ def _resolver(annotation: Any) -> Resolve | None:
     if annotation is Request:
         return _itself
     if get_origin(annotation) is Annotated:
-        marker = get_args(annotation)[1]
+        kind, marker = get_args(annotation)[:2]
+        if isinstance(kind, type) and issubclass(kind, Query):
+            return _ReadQuery(kind)
         return _dependency(marker) if isinstance(marker, Depends) else None
     choices = get_args(annotation) if _is_union(annotation) else (annotation,)
     models = [choice for choice in choices if choice is not types.NoneType]
@@ -72,6 +75,27 @@ def _dependency(marker: Depends) -> Resolve | None:
 
 async def _itself(request: Request) -> Request:
     return request
+
+
+class _ReadQuery:
+    """Reads the query as FastAPI would; of a name that comes twice the last one counts.
+
+    Raises RequestValidationError.
+    """
+
+    def __init__(self, model: type[Query]) -> None:
+        self._model = model
+
+    async def __call__(self, request: Request) -> Query:
+        raw: bytes = request.scope["query_string"]
+        named = dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))
+        try:
+            return self._model.model_validate(named)
+        except ValidationError as error:
+            found = error.errors(include_input=False, include_url=False)
+            raise RequestValidationError(
+                [{**item, "loc": ("query", *item["loc"])} for item in found]
+            ) from None
 
 
 class _ReadBody:

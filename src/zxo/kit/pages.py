@@ -3,24 +3,28 @@
 import base64
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Query
+from pydantic import Field
 
 from zxo.kit.errors import BadRequest
 
 T = TypeVar("T")
 
+_CURSOR: dict[str, Any] = {
+    "max_length": 200,
+    "description": "上一页返回的 nextCursor",
+    "json_schema_extra": {"pattern": "^[A-Za-z0-9_-]*$"},
+}
+
 Limit = Annotated[int, Query(ge=1, le=100, description="每页条数")]
-Cursor = Annotated[
-    str | None,
-    Query(
-        max_length=200,
-        description="上一页返回的 nextCursor",
-        json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"},
-    ),
-]
+Cursor = Annotated[str | None, Query(**_CURSOR)]
+
+# The same as fields of a Query model.
+LimitField = Annotated[int, Field(ge=1, le=100, description="每页条数")]
+CursorField = Annotated[str | None, Field(**_CURSOR)]
 
 
 class InvalidCursor(BadRequest):

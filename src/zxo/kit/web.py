@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from fastapi import params
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 from starlette.requests import Request
@@ -31,6 +32,16 @@ class Body(BaseModel):
     def named(self) -> dict[str, Any]:
         """The fields that the request named: a PUT leaves the others as they are."""
         return self.model_dump(exclude_unset=True)
+
+
+class Query(BaseModel):
+    """Base of what stands in a query: camelCase names; other parameters are passed over."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+
+# Beside a Query in a route's signature: Annotated[SomeQuery, InQuery].
+InQuery = params.Query()
 
 
 class Success(msgspec.Struct, frozen=True):

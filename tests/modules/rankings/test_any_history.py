@@ -130,7 +130,7 @@ class World:
                 assert places == expected, f"{board} in PostgreSQL"
                 assert await repository.total(connection, board) == len(expected)
             assert await self._in_valkey(board, expected)
-            rows = await service.lines(self.ctx, board, 1, 100)
+            rows = (await service.lines(self.ctx, board, 1, 100, list)).rendered
             assert [row.place for row in rows] == expected
             assert [row.rank for row in rows] == list(range(1, len(rows) + 1))
 

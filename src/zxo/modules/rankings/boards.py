@@ -23,7 +23,7 @@ CHANGED_SECONDS = 600
 
 SCANNED = 500  # of a board, or of boards, at a time
 
-Members = dict[str, int]  # score by member
+Members = dict[bytes, int]  # score by member
 Ranks = dict[Board, int]
 
 
@@ -31,7 +31,7 @@ class Page(NamedTuple):
     """Places from the top of a board down, and how many there are in all."""
 
     places: list[Place]
-    total: int
+    total: int | None  # None: not counted
 
 
 def key(board: Board, suffix: str = "") -> str:
@@ -58,18 +58,29 @@ async def mine(valkey: Redis, user_id: int, boards: Sequence[Board]) -> dict[Boa
     name = member(user_id)
     async with valkey.pipeline(transaction=False) as pipe:
         for board in boards:
-            pipe.zrevrank(key(board), name)
-            pipe.zscore(key(board), name)
+            pipe.zrevrank(key(board), name, withscore=True)
             pipe.zcard(key(board))
             pipe.zscore(key(board), SENTINEL)
         answers = await pipe.execute()
-    found: dict[Board, Mine | None] = {}
-    for board, (rank, score, count, complete) in zip(boards, _by(4, answers), strict=True):
-        if complete is None:
-            continue
-        on_board = rank is not None and score is not None
-        found[board] = Mine(rank + 1, count - 1, days_of(score)) if on_board else None
-    return found
+    return {
+        board: Mine(place[0] + 1, count - 1, days_of(place[1])) if place else None
+        for board, (place, count, complete) in zip(boards, _by(3, answers), strict=True)
+        if complete is not None
+    }
+
+
+class Spot(NamedTuple):
+    rank: int
+    days: int
+
+
+async def spots(valkey: Redis, asked: Iterable[tuple[Board, int]]) -> list[Spot | None]:
+    """Where users stand on boards that are complete; None: not on it."""
+    async with valkey.pipeline(transaction=False) as pipe:
+        for board, user_id in asked:
+            pipe.zrevrank(key(board), member(user_id), withscore=True)
+        answers = await pipe.execute()
+    return [Spot(found[0] + 1, days_of(found[1])) if found else None for found in answers]
 
 
 def _by(size: int, answers: Sequence[Any]) -> Iterable[Sequence[Any]]:
@@ -85,7 +96,7 @@ async def now(valkey: Redis) -> int:
 async def place(
     valkey: Redis,
     put: Mapping[Board, Members],
-    drop: Mapping[Board, Collection[str]],
+    drop: Mapping[Board, Collection[bytes]],
     suffix: str = "",
 ) -> None:
     """Put members onto boards and take others off."""
@@ -97,7 +108,7 @@ async def place(
 def _place(
     pipe: Pipeline,
     put: Mapping[Board, Members],
-    drop: Mapping[Board, Collection[str]],
+    drop: Mapping[Board, Collection[bytes]],
     suffix: str = "",
 ) -> None:
     for board, members in put.items():
@@ -111,9 +122,9 @@ def _place(
 async def place_watched(
     valkey: Redis,
     put: Mapping[Board, Members],
-    drop: Mapping[Board, Collection[str]],
-    watched: Mapping[str, Collection[Board]],
-) -> dict[str, tuple[Ranks, Ranks]]:
+    drop: Mapping[Board, Collection[bytes]],
+    watched: Mapping[bytes, Collection[Board]],
+) -> dict[bytes, tuple[Ranks, Ranks]]:
     """`place`, and the ranks (1 is the best) of the members `watched` before and after it.
 
     A board that is not complete has no ranks to tell.
@@ -126,7 +137,7 @@ async def place_watched(
         answers = await pipe.execute()
     length = 2 * len(asked)
     before, after = answers[:length], answers[len(answers) - length :]
-    ranks: dict[str, tuple[Ranks, Ranks]] = {who: ({}, {}) for who in watched}
+    ranks: dict[bytes, tuple[Ranks, Ranks]] = {who: ({}, {}) for who in watched}
     for moment, found in ((0, before), (1, after)):
         for (who, board), (rank, complete) in zip(asked, _by(2, found), strict=True):
             if rank is not None and complete is not None:
@@ -134,7 +145,7 @@ async def place_watched(
     return ranks
 
 
-def _ask(pipe: Pipeline, asked: Iterable[tuple[str, Board]]) -> None:
+def _ask(pipe: Pipeline, asked: Iterable[tuple[bytes, Board]]) -> None:
     for who, board in asked:
         pipe.zrevrank(key(board), who)
         pipe.zscore(key(board), SENTINEL)
@@ -171,9 +182,9 @@ async def fill(valkey: Redis, put: Mapping[Board, Members], suffix: str) -> Fill
     async with valkey.pipeline(transaction=False) as pipe:
         for board, members in put.items():
             pipe.zscore(key(board), SENTINEL)
-            pipe.zmscore(key(board), list(members))
+            pipe.execute_command("ZMSCORE", key(board), *members)
             name = key(board, suffix)
-            pipe.zadd(name, members)
+            pipe.execute_command("ZADD", name, *_flat(members))
             pipe.expire(name, HALF_SECONDS, nx=True)
         answers = await pipe.execute()
     differing: list[int] = []
@@ -184,6 +195,13 @@ async def fill(valkey: Redis, put: Mapping[Board, Members], suffix: str) -> Fill
             differing += [int(who) for (who, wanted), has in pairs if has != wanted]
             found[board] = sum(has is not None for has in scores)
     return Filled(differing, found)
+
+
+def _flat(members: Members) -> Iterable[bytes]:
+    """Bytes, which the client takes as they are: there are millions of them."""
+    for who, score in members.items():
+        yield b"%d" % score
+        yield who
 
 
 async def surplus(
@@ -206,7 +224,7 @@ async def _not_in_successor(valkey: Redis, board: Board, suffix: str) -> AsyncIt
     while True:
         scanned: Any = await valkey.zscan(key(board), position, count=SCANNED)
         position, pairs = scanned
-        members = [who.decode() for who, score in pairs if score >= 0]
+        members = [who for who, score in pairs if score >= 0]
         if members:
             scores = await valkey.zmscore(key(board, suffix), members)
             yield [int(w) for w, score in zip(members, scores, strict=True) if score is None]
@@ -232,5 +250,7 @@ async def is_complete(valkey: Redis, board: Board) -> bool:
 
 async def present(valkey: Redis, board: Board, ids: Sequence[int], suffix: str = "") -> set[int]:
     """Those of `ids` (at least one) that are on the board."""
-    scores = await valkey.zmscore(key(board, suffix), list(map(member, ids)))
+    scores: Any = await valkey.execute_command(  # type: ignore[no-untyped-call]
+        "ZMSCORE", key(board, suffix), *map(member, ids)
+    )
     return {number for number, score in zip(ids, scores, strict=True) if score is not None}

@@ -2,11 +2,13 @@
 
 from datetime import date
 from enum import Enum
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from zxo.modules.rankings.rules import Board, Region, boards_of, score
+
+T = TypeVar("T")
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -27,9 +29,9 @@ class Standing(msgspec.Struct, frozen=True):
         return score(self.days, self.reached)
 
     @property
-    def boards(self) -> list[Board]:
+    def boards(self) -> tuple[Board, ...]:
         """The boards to be on."""
-        return boards_of(self.region) if self.shown else []
+        return boards_of(self.region) if self.shown else ()
 
 
 class Place(NamedTuple):
@@ -62,6 +64,18 @@ class Past(msgspec.Struct, frozen=True):
     region: str
     rank: int
     total_days: int
+
+
+class Lines(NamedTuple, Generic[T]):
+    """Lines of a board, as somebody rendered them.
+
+    `more`: there may be others below. `total`: how many people are on the board; None where Valkey
+    does not know.
+    """
+
+    rendered: T
+    more: bool
+    total: int | None
 
 
 class Absence(Enum):

@@ -9,8 +9,9 @@ is partial, or older than the moment of the change takes.
 import asyncio
 import time
 from array import array
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from prometheus_client import Counter
@@ -20,7 +21,15 @@ from zxo.context import Context
 from zxo.modules.rankings import boards, repository, rules, upkeep
 from zxo.modules.rankings.boards import Members
 from zxo.modules.rankings.models import Standing
-from zxo.modules.rankings.rules import NATIONAL, Board, board_of, region_of
+from zxo.modules.rankings.rules import (
+    NATIONAL,
+    TYPES,
+    Board,
+    Region,
+    board_of,
+    boards_of,
+    region_of,
+)
 
 log = get_logger(__name__)
 
@@ -34,6 +43,14 @@ class Part(NamedTuple):
 
     root: Board
     inside: bool = False
+
+    def boards(self, *inside: str | None) -> tuple[Board, ...]:
+        """Those of the part that people belong to in the region `inside` its root."""
+        if not self.inside:
+            return (self.root,)
+        level = TYPES.index(self.root.type)
+        region = Region(*(*region_of(self.root)[:level], *inside))
+        return boards_of(region)[level:]
 
     def covers(self, board: Board) -> bool:
         if board == self.root:
@@ -52,12 +69,13 @@ class Successors:
         self._found: dict[Board, int] = {}
         self.suspects = array("q")  # there may be millions
 
-    async def add(self, standings: Iterable[Standing]) -> None:
-        """Put people onto the part's successors."""
-        put: dict[Board, Members] = {}
-        for standing in standings:
-            for board in filter(self._part.covers, standing.boards):
-                put.setdefault(board, {})[rules.member(standing.user_id)] = standing.score
+    async def add(self, rows: Iterable[Any]) -> None:
+        """Put people, as the part's stream has them, onto the part's successors."""
+        put: defaultdict[Board, Members] = defaultdict(dict)
+        for number, score, *inside in rows:
+            who = rules.member(number)
+            for board in self._part.boards(*inside):
+                put[board][who] = score
         filled = await boards.fill(self._ctx.valkey, put, self._suffix)
         self._boards |= put.keys()
         self.suspects.extend(filled.differing)
@@ -122,7 +140,7 @@ async def rebuild(ctx: Context) -> int:
 async def _parts(ctx: Context) -> list[Part]:
     async with ctx.db.connection() as connection, repository.patient(connection):
         places = await repository.places(connection)
-    regions = [rules.Region(*place) for place in places]
+    regions = [Region(*place) for place in places]
     provinces = {board_of("province", region) for region in regions} - {None}
     cities = {board_of("city", region) for region in regions} - {None}
     return [
@@ -141,8 +159,8 @@ async def build(ctx: Context, part: Part) -> "array[int]":
     successors = Successors(ctx, part)
     # The primary: a replica's snapshot might be older than `since`.
     async with ctx.db.connection() as connection, repository.patient(connection):
-        async for standings in repository.stream(connection, part.root):
-            await successors.add(standings)
+        async for rows in repository.stream(connection, part.root):
+            await successors.add(rows)
     await successors.compare()
     await successors.put_right(await boards.changed_since(ctx.valkey, since))
     await successors.take_over()

@@ -9,14 +9,23 @@ import asyncpg
 
 from zxo.kit.db import Connection
 from zxo.modules.rankings.models import Mine, Past, Person, Place, Standing
-from zxo.modules.rankings.rules import TYPES, Board, BoardType, Region, region_of
+from zxo.modules.rankings.rules import (
+    LAST_SECOND,
+    ONE_DAY,
+    TYPES,
+    Board,
+    BoardType,
+    Region,
+    region_of,
+)
 
 LONG_SECONDS = 600.0  # what a rebuild or a snapshot may take, a statement
-_STREAMED = 5_000  # rows fetched at a time
+_STREAMED = 2_000  # rows fetched at a time
 
 _LEVELS = Region._fields
 _REACHED = "floor(extract(epoch FROM total_days_reached_at))::bigint"
 _SHOWN = "(deleted_at IS NULL AND total_days > 0 AND show_in_ranking)"
+_SCORE = f"total_days * {ONE_DAY} + {LAST_SECOND} - {_REACHED}"
 _ORDER = f"total_days DESC, {_REACHED}, id DESC"
 _PEOPLE = "users JOIN user_settings ON user_id = id"
 
@@ -95,12 +104,19 @@ async def patient(connection: Connection) -> AsyncIterator[None]:
         yield
 
 
-async def stream(connection: Connection, board: Board) -> AsyncIterator[list[Standing]]:
-    """Everybody on the board, some thousands at a time, in no order; in a transaction."""
+async def stream(connection: Connection, board: Board) -> AsyncIterator[list[asyncpg.Record]]:
+    """Everybody on the board, some thousands at a time, in no order; in a transaction.
+
+    Rows of id, score, and the parts of the region below the board's own.
+    """
     condition, values = _on_board(board, 1)
-    cursor = await connection.cursor(f"{STANDINGS} WHERE {condition}", *values)
+    inside = _LEVELS[TYPES.index(board.type) :]
+    cursor = await connection.cursor(
+        f"SELECT id, {_SCORE}, {', '.join(inside) or 'NULL'} FROM {_PEOPLE} WHERE {condition}",
+        *values,
+    )
     while rows := await cursor.fetch(_STREAMED, timeout=LONG_SECONDS):
-        yield [_standing(row) for row in rows]
+        yield rows
 
 
 async def places(connection: Connection) -> list[tuple[str | None, str | None]]:

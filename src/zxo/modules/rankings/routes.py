@@ -2,21 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from pydantic import Field
 from starlette.responses import Response
 
 from zxo.http import Ctx, CurrentUser, router
 from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
-from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cursor
-from zxo.kit.web import ok
-from zxo.modules.rankings import service
+from zxo.kit.pages import CursorField as Cursor
+from zxo.kit.pages import InvalidCursor, decode_cursor, encode_cursor
+from zxo.kit.pages import LimitField as Limit
+from zxo.kit.web import InQuery, Query, ok
+from zxo.modules.rankings import schemas, service
 from zxo.modules.rankings.errors import NationalLocked, RegionNotSet
 from zxo.modules.rankings.rules import LAST_RANK, SNAPSHOT_DAYS, BoardType
 from zxo.modules.rankings.schemas import (
     AroundReply,
-    Entry,
     HistoryReply,
     MyRanking,
     MyRankings,
@@ -26,8 +27,28 @@ from zxo.modules.rankings.schemas import (
 
 api = router("排行榜")
 
-Type = Annotated[BoardType, Query(alias="type", description="榜单类型")]
-Days = Annotated[int, Query(ge=1, le=SNAPSHOT_DAYS)]
+
+class _OneBoard(Query):
+    type: Annotated[BoardType, Field(description="榜单类型")]
+
+
+class _BoardPage(_OneBoard):
+    limit: Limit = 100
+    cursor: Cursor = None
+
+
+class _BoardAround(_OneBoard):
+    limit: Limit = 11
+
+
+class _BoardPast(_OneBoard):
+    days: Annotated[int, Field(ge=1, le=SNAPSHOT_DAYS, description="最近几天")] = 30
+
+
+OneBoard = Annotated[_OneBoard, InQuery]
+BoardPage = Annotated[_BoardPage, InQuery]
+BoardAround = Annotated[_BoardAround, InQuery]
+BoardPast = Annotated[_BoardPast, InQuery]
 
 
 @api.get(
@@ -37,20 +58,19 @@ Days = Annotated[int, Query(ge=1, le=SNAPSHOT_DAYS)]
         RankingsReply, Unauthorized, InvalidFields, InvalidCursor, NationalLocked, RegionNotSet
     ),
 )
-async def rankings(
-    ctx: Ctx, caller: CurrentUser, kind: Type, limit: Limit = 100, cursor: Cursor = None
-) -> Response:
-    first = decode_cursor(cursor, int) or 1
-    if not 1 <= first <= LAST_RANK:
+async def rankings(ctx: Ctx, caller: CurrentUser, query: BoardPage) -> Response:
+    first = 1 if query.cursor is None else decode_cursor(query.cursor, int)
+    if first is None or not 1 <= first <= LAST_RANK:
         raise InvalidCursor
-    rows, standing = await service.top(ctx, caller.user_id, kind, first, limit)
-    following = encode_cursor(first + limit) if len(rows) == limit else None
-    entries = [Entry.of(row) for row in rows]
-    return ok(ctx.clock, RankingsReply(entries, MyRanking.of(standing), following))
+    lines, mine = await service.top(
+        ctx, caller.user_id, query.type, first, query.limit, schemas.render
+    )
+    following = encode_cursor(first + query.limit) if lines.more else None
+    return ok(ctx.clock, RankingsReply(lines.rendered, MyRanking.of(mine), following))
 
 
 @api.get("/rankings/me", summary="获取我的排名", **answers(MyRankings, Unauthorized, InvalidFields))
-async def my_rankings(ctx: Ctx, caller: CurrentUser, kind: Type) -> Response:
+async def my_rankings(ctx: Ctx, caller: CurrentUser, _: OneBoard) -> Response:
     return ok(ctx.clock, MyRankings.of(await service.everywhere(ctx, caller.user_id)))
 
 
@@ -59,10 +79,10 @@ async def my_rankings(ctx: Ctx, caller: CurrentUser, kind: Type) -> Response:
     summary="我附近的排名",
     **answers(AroundReply, Unauthorized, InvalidFields, NationalLocked, RegionNotSet),
 )
-async def around(ctx: Ctx, caller: CurrentUser, kind: Type, limit: Limit = 11) -> Response:
-    rows, standing = await service.around(ctx, caller.user_id, kind, limit)
-    entries = [Entry.of(row) for row in rows]
-    return ok(ctx.clock, AroundReply(entries, MyRanking.of(standing)))
+async def around(ctx: Ctx, caller: CurrentUser, query: BoardAround) -> Response:
+    lines, mine = await service.around(ctx, caller.user_id, query.type, query.limit, schemas.render)
+    rendered = lines.rendered if lines else schemas.NOBODY
+    return ok(ctx.clock, AroundReply(rendered, MyRanking.of(mine)))
 
 
 @api.get(
@@ -70,6 +90,6 @@ async def around(ctx: Ctx, caller: CurrentUser, kind: Type, limit: Limit = 11) -
     summary="我的历史排名",
     **answers(HistoryReply, Unauthorized, InvalidFields, NationalLocked),
 )
-async def history(ctx: Ctx, caller: CurrentUser, kind: Type, days: Days = 30) -> Response:
-    past = await service.history(ctx, caller.user_id, kind, days)
-    return ok(ctx.clock, HistoryReply(kind, [PastReply.of(day) for day in past]))
+async def history(ctx: Ctx, caller: CurrentUser, query: BoardPast) -> Response:
+    past = await service.history(ctx, caller.user_id, query.type, query.days)
+    return ok(ctx.clock, HistoryReply(query.type, [PastReply.of(day) for day in past]))

@@ -6,17 +6,15 @@ reached them in the same second, the newer account (the higher id) first.
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
 BoardType = Literal["national", "province", "city", "district", "street"]
 TYPES: tuple[BoardType, ...] = get_args(BoardType)
 
 # A score is exact as a float below 2^53: up to 900,719 days.
-_ONE_DAY = 10**10
-_LAST_SECOND = 10**10 - 1
-
-# Members of equal score are ordered as text, so all have the same length.
-_MEMBER_DIGITS = 10
+ONE_DAY = 10**10
+LAST_SECOND = 10**10 - 1
 
 SNAPSHOT_DAYS = 90
 LAST_RANK = 10**9  # further down nobody may ask
@@ -54,12 +52,14 @@ def board_of(kind: BoardType, region: Region) -> Board | None:
     return Board(kind, "/".join(part or "" for part in parts))
 
 
-def boards_of(region: Region) -> list[Board]:
+@lru_cache(maxsize=50_000)
+def boards_of(region: Region) -> tuple[Board, ...]:
     """Every board that somebody in `region` belongs to."""
     found = (board_of(kind, region) for kind in TYPES)
-    return [board for board in found if board is not None]
+    return tuple(board for board in found if board is not None)
 
 
+@lru_cache(maxsize=50_000)
 def region_of(board: Board) -> Region:
     """The region of a board, as far as the board's type tells it."""
     if board.type == "national":
@@ -70,15 +70,16 @@ def region_of(board: Board) -> Region:
 
 def score(days: int, reached: int) -> int:
     """Higher is better. `reached`: when the days were reached, in whole seconds since 1970."""
-    return days * _ONE_DAY + _LAST_SECOND - reached
+    return days * ONE_DAY + LAST_SECOND - reached
 
 
 def days_of(board_score: float) -> int:
-    return int(board_score) // _ONE_DAY
+    return int(board_score) // ONE_DAY
 
 
-def member(user_id: int) -> str:
-    return f"{user_id:0{_MEMBER_DIGITS}d}"
+# Members of equal score are ordered as text, so all have the same length.
+def member(user_id: int) -> bytes:
+    return b"%010d" % user_id
 
 
 def percentile(rank: int, total: int) -> float:
@@ -99,4 +100,4 @@ def in_chunks(ids: list[int], size: int) -> Iterator[list[int]]:
 
 def oldest_kept(today: date) -> date:
     """The first day whose snapshot is still kept on `today`."""
-    return today - timedelta(days=SNAPSHOT_DAYS - 1)
+    return today - timedelta(days=SNAPSHOT_DAYS)

@@ -4,6 +4,8 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+import msgspec
+
 from zxo.kit.web import Reply
 from zxo.modules.checkins import rank_of
 from zxo.modules.rankings.models import Absence, Mine, MyPlace, Past, Row
@@ -33,6 +35,14 @@ class Entry(Reply, frozen=True):
         )
 
 
+def render(rows: Sequence[Row]) -> msgspec.Raw:
+    """The lines as JSON."""
+    return msgspec.Raw(msgspec.json.encode([Entry.of(row) for row in rows]))
+
+
+NOBODY = render([])
+
+
 class MyRanking(Reply, frozen=True, omit_defaults=True):
     """Rank, days and percentile, or only `hidden` where the person does not want to be shown."""
 
@@ -50,14 +60,18 @@ class MyRanking(Reply, frozen=True, omit_defaults=True):
         return cls(standing.rank, standing.days, percentile(standing.rank, standing.total))
 
 
+# Described as what it holds; given as JSON that is ready.
+Rendered = Sequence[Entry] | msgspec.Raw
+
+
 class RankingsReply(Reply, frozen=True):
-    rankings: Sequence[Entry]
+    rankings: Rendered
     my_ranking: MyRanking | None
     next_cursor: str | None
 
 
 class AroundReply(Reply, frozen=True):
-    rankings: Sequence[Entry]
+    rankings: Rendered
     my_ranking: MyRanking | None
 
 

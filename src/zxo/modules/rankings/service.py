@@ -1,8 +1,9 @@
 """Use cases of the boards: read from Valkey, or from PostgreSQL where Valkey does not have them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 from structlog import get_logger
 
@@ -16,11 +17,14 @@ from zxo.modules.rankings import boards, repository, rules
 from zxo.modules.rankings.boards import Page
 from zxo.modules.rankings.errors import NationalLocked, RegionNotSet
 from zxo.modules.rankings.events import BoardMissed
-from zxo.modules.rankings.models import Absence, Mine, MyPlace, Past, Row, Standing
+from zxo.modules.rankings.models import Absence, Lines, Mine, MyPlace, Past, Row, Standing
 from zxo.modules.rankings.rules import TYPES, Board, BoardType, Region, board_of
 from zxo.modules.users import User
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
+Render = Callable[[Sequence[Row]], T]
 
 # A page is the same for everybody who looks at it. With the way from a check-in to the board it
 # must stay below the 2 s within which a change is seen.
@@ -30,22 +34,22 @@ COUNTED_SECONDS = 10.0  # how old a rank may be that PostgreSQL had to count
 
 
 async def top(
-    ctx: Context, user_id: int, kind: BoardType, first: int, size: int
-) -> tuple[Sequence[Row], MyPlace]:
+    ctx: Context, user_id: int, kind: BoardType, first: int, size: int, render: Render[T]
+) -> tuple[Lines[T], MyPlace]:
     """`size` lines of the caller's board from rank `first` on, and where the caller stands.
 
     Raises NationalLocked, RegionNotSet, UserGone.
     """
     user = await users.get(ctx, user_id)
     board = _board(ctx, user, kind)
-    rows = await lines(ctx, board, first, size)
-    return rows, (await _mine(ctx, user, [board]))[board]
+    found = await lines(ctx, board, first, size, render)
+    return found, await _mine_beside(ctx, user, board, found.total)
 
 
 async def around(
-    ctx: Context, user_id: int, kind: BoardType, size: int
-) -> tuple[Sequence[Row], MyPlace]:
-    """`size` lines with the caller in the middle; none where the caller is not on the board.
+    ctx: Context, user_id: int, kind: BoardType, size: int, render: Render[T]
+) -> tuple[Lines[T] | None, MyPlace]:
+    """`size` lines with the caller in the middle; None where the caller is not on the board.
 
     Raises NationalLocked, RegionNotSet, UserGone.
     """
@@ -53,9 +57,9 @@ async def around(
     board = _board(ctx, user, kind)
     standing = (await _mine(ctx, user, [board]))[board]
     if not isinstance(standing, Mine):
-        return [], standing
+        return None, standing
     ranks = rules.window(standing.rank, standing.total, size)
-    return await lines(ctx, board, ranks.start, len(ranks)), standing
+    return await lines(ctx, board, ranks.start, len(ranks), render), standing
 
 
 async def everywhere(ctx: Context, user_id: int) -> dict[BoardType, MyPlace]:
@@ -105,19 +109,23 @@ def _region(user: User) -> Region:
     return Region(user.province, user.city, user.district, user.street)
 
 
-async def lines(ctx: Context, board: Board, first: int, size: int) -> Sequence[Row]:
-    """The lines of a board, at most half a second old. To be called with what may be shown."""
-    read = partial(_lines, ctx, board, first, size)
-    return await ctx.memo.get(("ranking", board, first, size), PAGE_SECONDS, read)
+async def lines(ctx: Context, board: Board, first: int, size: int, render: Render[T]) -> Lines[T]:
+    """The lines of a board, at most half a second old, as `render` has made them.
+
+    Rendered once for all who ask; that the caller may see the board was settled before.
+    """
+    read = partial(_lines, ctx, board, first, size, render)
+    return await ctx.memo.get(("ranking", board, first, size, render), PAGE_SECONDS, read)
 
 
-async def _lines(ctx: Context, board: Board, first: int, size: int) -> Sequence[Row]:
+async def _lines(ctx: Context, board: Board, first: int, size: int, render: Render[T]) -> Lines[T]:
     page = await _page(ctx, board, first, size)
     async with ctx.db.read() as connection:
         persons = await repository.persons(connection, [place.user_id for place in page.places])
     # Whoever was hidden or erased a moment ago is left out, and leaves no gap.
     shown = [place for place in page.places if place.user_id in persons]
-    return [Row(rank, place, persons[place.user_id]) for rank, place in enumerate(shown, first)]
+    rows = [Row(rank, place, persons[place.user_id]) for rank, place in enumerate(shown, first)]
+    return Lines(render(rows), len(page.places) == size, page.total)
 
 
 async def _page(ctx: Context, board: Board, first: int, size: int) -> Page:
@@ -131,7 +139,21 @@ async def _page(ctx: Context, board: Board, first: int, size: int) -> Page:
         await _report_missing(ctx, board)
     async with ctx.db.read() as connection:
         places = await repository.page(connection, board, first, size)
-    return Page(places, 0)
+    return Page(places, None)
+
+
+async def _mine_beside(ctx: Context, user: User, board: Board, total: int | None) -> MyPlace:
+    """Where the user stands on a board of `total` people; None: Valkey does not have it."""
+    if total is None or not user.total_days:
+        return (await _mine(ctx, user, [board]))[board]
+    try:
+        spots = ctx.gatherings.named("ranking spots", partial(boards.spots, ctx.valkey))
+        spot = await spots.ask((board, user.id))
+    except AWAY:
+        spot = None
+    if spot is None:
+        return (await _mine_in_database(ctx, user, [board]))[board]
+    return Mine(spot.rank, max(total, spot.rank), spot.days)
 
 
 async def _mine(ctx: Context, user: User, asked: Sequence[Board]) -> Mapping[Board, MyPlace]:

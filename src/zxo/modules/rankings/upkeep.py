@@ -82,11 +82,11 @@ def _everywhere(standing: Standing, left: Iterable[Board]) -> list[Board]:
 
 def writes(
     found: Iterable[Standing], people: Mapping[int, Collection[Board]]
-) -> tuple[dict[Board, Members], dict[Board, set[str]]]:
+) -> tuple[dict[Board, Members], dict[Board, set[bytes]]]:
     """Whom to put onto which board, and whom to take off: the boards beside an id, and those of the
     person's own region, as far as the person does not belong there."""
     put: dict[Board, Members] = {}
-    drop: dict[Board, set[str]] = {}
+    drop: dict[Board, set[bytes]] = {}
     erased = dict(people)
     for standing in found:
         who, on = member(standing.user_id), standing.boards
@@ -100,7 +100,7 @@ def writes(
     return put, drop
 
 
-def _rank_changed(who: str, before: Ranks, after: Ranks) -> RankChanged | None:
+def _rank_changed(who: bytes, before: Ranks, after: Ranks) -> RankChanged | None:
     """Every rank, where one of them is another one now."""
     was = {board.type: rank for board, rank in before.items()}
     now = {board.type: rank for board, rank in after.items()}
