@@ -7,7 +7,8 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Notices are read by user in the order of their ids, which is that of their commits.
+    """Notices are read by user in the order of their ids, which is that of their commits. Nothing has
+    written any before, so that `expires_at` (when to delete one) needs no value for old rows.
 
     A reminder is found by its time of day; few people live outside Asia/Shanghai, so that only they
     are listed by their zone (the index is not touched by a check-in of anybody else).
@@ -17,7 +18,8 @@ def upgrade() -> None:
         SET LOCAL lock_timeout = '3s';
 
         CREATE INDEX idx_notifications_user ON notifications (user_id, id);
-        CREATE INDEX idx_notifications_created ON notifications USING brin (created_at);
+        ALTER TABLE notifications ADD COLUMN expires_at timestamptz NOT NULL;
+        CREATE INDEX idx_notifications_expires ON notifications (expires_at);
 
         CREATE INDEX idx_settings_reminder ON user_settings (check_in_reminder_time, user_id)
             WHERE enable_check_in_reminder;
@@ -39,7 +41,8 @@ def downgrade() -> None:
         """
         SET LOCAL lock_timeout = '3s';
         DROP TABLE watermarks;
-        DROP INDEX idx_notifications_user, idx_notifications_created, idx_settings_reminder,
+        DROP INDEX idx_notifications_user, idx_notifications_expires, idx_settings_reminder,
             idx_settings_hidden, idx_users_timezone;
+        ALTER TABLE notifications DROP COLUMN expires_at;
         """
     )

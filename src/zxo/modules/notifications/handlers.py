@@ -10,7 +10,10 @@ from zxo.modules.rankings import RankChanged
 
 
 async def tell_of_days(ctx: Context, events: list[CheckedIn]) -> None:
-    """Show a counted day on the person's other screens; tell of milestones and new tiers."""
+    """Show a counted day on the person's other screens; tell of milestones and new tiers.
+
+    Who has checked in finds that day's reminder read.
+    """
     proud = [event for event in events if event.is_rank_up or event.total_days in rules.MILESTONES]
     wanting = await service.want_milestones(ctx, {event.user_id for event in proud})
     notices = [_counted(event) for event in events]
@@ -18,6 +21,7 @@ async def tell_of_days(ctx: Context, events: list[CheckedIn]) -> None:
         if event.user_id in wanting:
             notices += _achieved(event)
     await service.add(ctx, notices)
+    await service.settle_reminders(ctx, [(event.user_id, event.check_in_date) for event in events])
 
 
 def _counted(event: CheckedIn) -> NewNotice:
@@ -57,5 +61,5 @@ async def remind(ctx: Context) -> None:
 
 
 async def prune(ctx: Context) -> None:
-    """Delete what is too old to be of use."""
+    """Delete what has expired."""
     await service.prune(ctx)

@@ -6,11 +6,17 @@ may tick at once: a notice's key lets the first one in.
 """
 
 from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
+from zoneinfo import ZoneInfoNotFoundError
+
+from structlog import get_logger
 
 from zxo.context import Context
 from zxo.modules.notifications import repository, rules
 from zxo.modules.notifications.models import NewNotice
 from zxo.modules.notifications.rules import REMINDER, Window
+
+log = get_logger(__name__)
 
 CHUNK = 1_000
 
@@ -25,14 +31,22 @@ async def remind(ctx: Context, add: Add) -> None:
         zones = await repository.zones(connection)
     since = max(reached or now - rules.FIRST_LOOK, now - rules.LATEST)
     for zone in zones:
-        for window in rules.windows(since, now, zone):
+        for window in _windows(since, now, zone):
             await _remind(ctx, zone, window, add)
     async with ctx.db.connection() as connection:
         await repository.raise_watermark(connection, REMINDER, now)
 
 
+def _windows(since: datetime, now: datetime, zone: str) -> list[Window]:
+    try:
+        return list(rules.windows(since, now, zone))
+    except (ZoneInfoNotFoundError, ValueError):  # taken by a process with newer tables of zones
+        log.warning("zone_unknown", zone=zone)
+        return []
+
+
 async def _remind(ctx: Context, zone: str, window: Window, add: Add) -> None:
-    after, key, data = 0, f"{REMINDER}:{window.day}", rules.reminder(window.day)
+    after, key, data = 0, rules.reminder_key(window.day), rules.reminder(window.day)
     while True:
         async with ctx.db.connection() as connection:
             ids = await repository.due(connection, zone, window, after, CHUNK)

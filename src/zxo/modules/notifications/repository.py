@@ -1,13 +1,14 @@
 """SQL of notifications."""
 
 from collections.abc import Collection, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import asyncpg
 import msgspec
 
 from zxo.kit.db import Connection
+from zxo.modules.notifications import rules
 from zxo.modules.notifications.models import COLUMNS, NewNotice, Notice
 from zxo.modules.notifications.rules import Window
 
@@ -15,21 +16,22 @@ from zxo.modules.notifications.rules import Window
 # in the order of the commits, and "everything after id N" misses nothing that commits later.
 TURN = 2_026_112_501
 
-# People who were erased or have left since are passed over.
+# People who were erased or have left since are passed over; the lock keeps whom it finds from being
+# erased before the commit, which would fail the notices of everybody else too.
 _NEW = """
-INSERT INTO notifications (user_id, type, once_key, data, created_at)
-SELECT users.id, new.type, new.once_key, new.data::jsonb, $5
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[])
-    AS new (user_id, type, once_key, data)
+INSERT INTO notifications (user_id, type, once_key, data, created_at, expires_at)
+SELECT users.id, new.type, new.once_key, new.data::jsonb, $6, new.expires_at
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+    AS new (user_id, type, once_key, data, expires_at)
 JOIN users ON users.id = new.user_id AND users.deleted_at IS NULL
-ON CONFLICT (user_id, once_key)
+FOR KEY SHARE OF users
 """
-INSERT = f"{_NEW} DO NOTHING RETURNING id, user_id, type"
+INSERT = f"{_NEW} ON CONFLICT (user_id, once_key) DO NOTHING RETURNING id, user_id, type"
 # With a new id: whoever resumes after the old one is told what is true now.
 REPLACE = f"""
-{_NEW} DO UPDATE
+{_NEW} ON CONFLICT (user_id, once_key) DO UPDATE
 SET id = nextval(pg_get_serial_sequence('notifications', 'id')), data = excluded.data,
-    created_at = excluded.created_at
+    created_at = excluded.created_at, expires_at = excluded.expires_at
 RETURNING id, user_id, type
 """
 
@@ -69,6 +71,15 @@ UPDATE notifications SET read_at = $2
 WHERE user_id = $1 AND read_at IS NULL AND ($3::bigint[] IS NULL OR id = ANY ($3))
 """
 
+# Whatever is locked is being read already: to wait for it could end in a deadlock.
+READ_BY_KEY = """
+UPDATE notifications SET read_at = $3 WHERE id = ANY (ARRAY(
+    SELECT id FROM notifications
+    JOIN unnest($1::bigint[], $2::text[]) AS named (user_id, once_key) USING (user_id, once_key)
+    WHERE read_at IS NULL FOR NO KEY UPDATE OF notifications SKIP LOCKED
+))
+"""
+
 WANT_MILESTONES = """
 SELECT user_id FROM user_settings
 WHERE user_id = ANY ($1::bigint[]) AND enable_milestone_notification
@@ -105,9 +116,7 @@ ON CONFLICT (name) DO UPDATE SET reached_at = greatest(watermarks.reached_at, ex
 
 PRUNE = """
 DELETE FROM notifications WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM notifications
-    WHERE created_at < $1 AND (created_at < $2 OR type = ANY ($3::text[]))
-    LIMIT $4
+    SELECT ctid FROM notifications WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
 ))
 """
 
@@ -156,6 +165,7 @@ async def _write(
         [notice.type for notice in notices],
         [notice.once_key for notice in notices],
         [msgspec.json.encode(notice.data).decode() for notice in notices],
+        [now + rules.kept(notice.type) for notice in notices],
         now,
     )
     return [Stored(*row) for row in rows]
@@ -198,6 +208,14 @@ async def mark_read(
     await connection.execute(READ, user_id, now, None if ids is None else list(ids))
 
 
+async def mark_read_by_key(
+    connection: Connection, keys: Collection[tuple[int, str]], now: datetime
+) -> None:
+    """`keys`: (user id, once_key) of each."""
+    ids, names = [number for number, _ in keys], [name for _, name in keys]
+    await connection.execute(READ_BY_KEY, ids, names, now)
+
+
 async def want_milestones(connection: Connection, ids: Collection[int]) -> set[int]:
     return {row[0] for row in await connection.fetch(WANT_MILESTONES, list(ids))}
 
@@ -210,10 +228,16 @@ async def zones(connection: Connection) -> list[str]:
 async def due(
     connection: Connection, zone: str, window: Window, after: int, limit: int
 ) -> list[int]:
-    """Who in the zone is to be reminded in the window, by id; those after the id `after`."""
-    day: date = window.day
-    times = window.first, window.last
-    rows = await connection.fetch(DUE, *times, zone, day, after, limit)
+    """Who in the zone is to be reminded in the window, by id; those after the id `after`.
+
+    Most people keep 09:00 and live in one zone. A plan made for any minute and zone would walk
+    through everybody each time, so each is planned for what is asked.
+    """
+    async with connection.transaction():
+        await connection.execute("SET LOCAL plan_cache_mode = 'force_custom_plan'")
+        rows = await connection.fetch(
+            DUE, window.first, window.last, zone, window.day, after, limit
+        )
     return [row[0] for row in rows]
 
 
@@ -227,15 +251,7 @@ async def raise_watermark(connection: Connection, name: str, reached_at: datetim
     await connection.execute(RAISE_WATERMARK, name, reached_at)
 
 
-async def prune(
-    connection: Connection,
-    now: datetime,
-    kept: timedelta,
-    brief: tuple[Collection[str], timedelta],
-    most: int,
-) -> int:
-    """Delete up to `most` notices older than `kept`, or of the types in `brief` older than it says;
-    how many it was."""
-    types, briefly = brief
-    done = await connection.execute(PRUNE, now - briefly, now - kept, list(types), most)
+async def prune(connection: Connection, now: datetime, most: int) -> int:
+    """Delete up to `most` notices that have expired, the longest expired first; how many it was."""
+    done = await connection.execute(PRUNE, now, most)
     return int(done.rpartition(" ")[2])

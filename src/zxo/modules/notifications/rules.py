@@ -14,9 +14,9 @@ EVENTS = frozenset({"check_in", "rank_up", "milestone", "ranking_changed", "memb
 LIVE_ONLY = frozenset({"check_in", "ranking_changed"})
 REMINDER = "check_in_reminder"
 
-INBOX_KEPT = timedelta(days=180)
-BRIEFLY_KEPT = timedelta(days=7)
-SHORT_LIVED = LIVE_ONLY | {REMINDER}
+_INBOX_KEPT = timedelta(days=180)
+_BRIEFLY_KEPT = timedelta(days=7)
+_SHORT_LIVED = LIVE_ONLY | {REMINDER}
 
 # A worker that was away does not remind of what is long past.
 LATEST = timedelta(hours=2)
@@ -24,18 +24,19 @@ FIRST_LOOK = timedelta(minutes=1)  # how far back the very first look goes
 
 _MINUTE = timedelta(minutes=1)
 _FIRST_DAY = "第一天，开始了"
+# Days counted are not days since the last cigarette: nothing is said of what the body does by now.
 _WORDS = {
-    1: "最难的一步已经迈出去了。",
-    3: "三天了，尼古丁差不多走光了。",
-    7: "整整一周，身体在悄悄恢复。",
-    14: "两周了，走路爬楼会轻一些。",
-    30: "一个月，习惯正在换一个样子。",
-    60: "两个月，烟瘾来得少了。",
-    90: "三个月，这已经是你的日常。",
+    1: "想开始的念头，今天变成了行动。",
+    3: "三天里的每一次忍住，都算数。",
+    7: "七天了，给自己一点掌声。",
+    14: "十四天，一步一步，走得很稳。",
+    30: "三十天，都是你一天一天攒下来的。",
+    60: "六十天，难的时候你也走过来了。",
+    90: "九十天，你已经走了很远。",
     100: "一百天，值得好好庆祝一下。",
-    180: "半年了，谢谢一直没放弃的你。",
-    270: "九个月，呼吸是你的奖励。",
-    365: "一整年，你做到了。",
+    180: "一百八十天，谢谢一直没放弃的你。",
+    270: "二百七十天，每一天都很了不起。",
+    365: "三百六十五天，你做到了。",
 }
 
 
@@ -52,6 +53,11 @@ def event_of(kind: str) -> str:
     return kind if kind in EVENTS else "notification"
 
 
+def kept(kind: str) -> timedelta:
+    """How long a notice of this type is kept."""
+    return _BRIEFLY_KEPT if kind in _SHORT_LIVED else _INBOX_KEPT
+
+
 def milestone(days: int) -> dict[str, Any]:
     """What is said of the milestone `days`."""
     title = _FIRST_DAY if days == 1 else f"坚持了 {days} 天"
@@ -62,6 +68,11 @@ def rank_up(rank: str, stars: int) -> dict[str, Any]:
     """What is said of a new tier."""
     body = "新的段位，是一天一天走出来的。"
     return {"kind": "rank_up", "rank": rank, "stars": stars, "title": f"升到{rank}", "body": body}
+
+
+def reminder_key(day: date) -> str:
+    """The key under which somebody is reminded of `day` once."""
+    return f"{REMINDER}:{day}"
 
 
 def reminder(day: date) -> dict[str, Any]:
@@ -84,7 +95,7 @@ def windows(since: datetime, until: datetime, zone_name: str) -> Iterator[Window
     while since < until:  # clocks are changed in between: minute by minute
         following = min(since + _MINUTE, until)
         before, after = _naive(since.astimezone(here)), _naive(following.astimezone(here))
-        yield from _stretch(before if before < after else after - _MINUTE, after)
+        yield from _stretch(before if before <= after else after - _MINUTE, after)
         since = following
 
 

@@ -1,7 +1,7 @@
 """Telling people something. The table is the truth; the bus only says where to look."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 from zxo.context import Context
 from zxo.kit import outbox
@@ -90,6 +90,13 @@ async def still_unread(ctx: Context, ids: Collection[int], since: datetime) -> l
         return await repository.still_unread(connection, ids, since)
 
 
+async def settle_reminders(ctx: Context, days: Collection[tuple[int, date]]) -> None:
+    """Mark the reminders of `days` (user id, date) as read: they have been answered."""
+    keys = [(user_id, rules.reminder_key(day)) for user_id, day in days]
+    async with ctx.db.connection() as connection:
+        await repository.mark_read_by_key(connection, keys, ctx.clock.now())
+
+
 async def want_milestones(ctx: Context, ids: Collection[int]) -> set[int]:
     """Those of `ids` who want to be told of milestones and tiers."""
     if not ids:
@@ -99,12 +106,9 @@ async def want_milestones(ctx: Context, ids: Collection[int]) -> set[int]:
 
 
 async def prune(ctx: Context) -> None:
-    """Delete what is too old to be of use."""
-    brief = rules.SHORT_LIVED, rules.BRIEFLY_KEPT
+    """Delete what has expired."""
     while True:
         async with ctx.db.connection() as connection:
-            deleted = await repository.prune(
-                connection, ctx.clock.now(), rules.INBOX_KEPT, brief, PRUNE_STEP
-            )
+            deleted = await repository.prune(connection, ctx.clock.now(), PRUNE_STEP)
         if deleted < PRUNE_STEP:
             return
