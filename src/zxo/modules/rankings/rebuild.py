@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from structlog import get_logger
 
 from zxo.context import Context
+from zxo.kit.tasks import end
 from zxo.modules.rankings import boards, repository, rules, upkeep
 from zxo.modules.rankings.boards import Members
 from zxo.modules.rankings.models import Standing
@@ -33,6 +34,7 @@ from zxo.modules.rankings.rules import (
 
 log = get_logger(__name__)
 
+AT_ONCE = 3  # parts
 SETTLE_SECONDS = 2.0  # within which a change reaches the boards
 
 drifted = Counter("ranking_drift", "Board entries that a rebuild found to differ from PostgreSQL's")
@@ -126,15 +128,29 @@ async def rebuild(ctx: Context) -> int:
     Raises what redis-py raises where Valkey is away. May run twice at once.
     """
     began, since = time.monotonic(), await boards.now(ctx.valkey)
-    suspects = array("q")
     parts = await _parts(ctx)
-    for part in parts:
-        suspects.extend(await build(ctx, part))
+    suspects = await _build_all(ctx, parts)
     drift = await _settled(ctx, suspects, since)
     drifted.inc(drift)
     seconds = round(time.monotonic() - began, 2)
     log.info("boards_rebuilt", parts=len(parts), drift=drift, seconds=seconds)
     return drift
+
+
+async def _build_all(ctx: Context, parts: Sequence[Part]) -> "array[int]":
+    """Several parts at once: one waits for PostgreSQL while another waits for Valkey."""
+    suspects, waiting = array("q"), iter(parts)
+
+    async def build_one_after_another() -> None:
+        for part in waiting:
+            suspects.extend(await build(ctx, part))
+
+    building = [asyncio.create_task(build_one_after_another()) for _ in range(AT_ONCE)]
+    try:
+        await asyncio.gather(*building)
+    finally:
+        await end(building)  # if one has failed, the others stop too
+    return suspects
 
 
 async def _parts(ctx: Context) -> list[Part]:
