@@ -3,11 +3,12 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -40,8 +41,14 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_context(settings, role="api", clock=clock) as context:
-            app.state.context = context
+        async with AsyncExitStack() as stack:
+            context = open_context(settings, role="api", clock=clock)
+            app.state.context = await stack.enter_async_context(context)
+            app.state.beside = {
+                name: await stack.enter_async_context(work(app.state.context))
+                for name, work in registry.BESIDE.items()
+                if mounted(settings, name)
+            }
             yield
 
     app: FastAPI = FastAPIOffline(
@@ -137,9 +144,17 @@ def serve(configured: Settings) -> None:
         if configured.metrics_dir or configured.workers > 1:
             configured = settings.load(PROMETHEUS_MULTIPROC_DIR=configured.metrics_dir or fresh)
             _wipe(Path(configured.metrics_dir))
+        _allow_many_connections()
         # Until a new server process has its own handler, the one it inherits swallows a SIGTERM.
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
         _serve(configured)
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system permits: by default they are 1024, and a socket is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _wipe(metrics_dir: Path) -> None:
@@ -159,7 +174,7 @@ def _serve(configured: Settings) -> None:
         http=HTTPModes.http1,
         loop=Loops.uvloop,
         workers=configured.workers,
-        websockets=False,
+        websockets=True,
         backlog=2048,
         respawn_failed_workers=True,
         respawn_interval=0.5,

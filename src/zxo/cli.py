@@ -35,6 +35,8 @@ Modules = Annotated[
     str | None, typer.Option(help=f"Only these, comma-separated: {', '.join(registry.ROUTERS)}.")
 ]
 
+REALTIME = "realtime"
+
 # What a person can mend: told in one line. Anything else is a defect, and shows its traceback.
 OURS = (StartError, EmbeddedError, SettingsError, seed.SeedError)
 THEIRS = (CommandError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
@@ -73,6 +75,12 @@ def run_api(
         running = supervisor.with_secret(with_services)
         supervisor.check_role(running)
         api.serve(running)
+
+
+@app.command("realtime")
+def run_realtime(port: Port = None, host: Host = None, workers: Workers = None) -> None:
+    """Run the WebSocket alone: an API that answers for nothing but /v1/ws."""
+    run_api(port, host, workers, REALTIME)
 
 
 @app.command("worker")

@@ -1,6 +1,7 @@
-"""The three tables of the system: what answers, what reacts to what, and what runs when."""
+"""The tables of the system: what answers, what reacts to what, and what runs when."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from zxo.modules.auth import routes as auth_routes
 from zxo.modules.checkins import CheckedIn
 from zxo.modules.checkins import routes as checkins_routes
 from zxo.modules.cravings import routes as cravings_routes
+from zxo.modules.notifications import sockets as notifications_sockets
 from zxo.modules.regions import routes as regions_routes
 from zxo.modules.users import ProfileChanged, SettingsChanged
 from zxo.modules.users import handlers as users_handlers
@@ -30,6 +32,12 @@ ROUTERS: Mapping[str, APIRouter] = {
     "cravings": cravings_routes.api,
     "auth": auth_routes.api,
     "regions": regions_routes.api,
+    "realtime": notifications_sockets.api,
+}
+
+# What an API process that mounts the module runs beside requests, from its start to its end.
+BESIDE: Mapping[str, Callable[[Context], AbstractAsyncContextManager[Any]]] = {
+    "realtime": notifications_sockets.hub,
 }
 
 # What happens after what. A reaction gets the context and a list of events, and may run twice.
