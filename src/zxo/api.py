@@ -35,20 +35,27 @@ GC_THRESHOLD = 20_000  # allocations; requests leave few cycles behind
 GRANIAN_LOG = {"loggers": {"_granian": {"propagate": True}}}  # to ours; its own goes to stdout
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """The application. It connects when it starts (ASGI lifespan), not when it is made."""
+def create_app(settings: Settings, clock: Clock | None = None, *, served: bool = False) -> FastAPI:
+    """The application. It connects when it starts (ASGI lifespan), not when it is made.
+
+    `served`: it has this process to itself, and its signals.
+    """
     clock = clock or Clock(settings.clock)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            context = open_context(settings, role="api", clock=clock)
-            app.state.context = await stack.enter_async_context(context)
+        async with (
+            open_context(settings, role="api", clock=clock) as context,
+            AsyncExitStack() as beside,
+        ):
+            app.state.context = context
             app.state.beside = {
-                name: await stack.enter_async_context(work(app.state.context))
+                name: await beside.enter_async_context(work(context))
                 for name, work in registry.BESIDE.items()
                 if mounted(settings, name)
             }
+            if served:
+                _end_first(beside)
             yield
 
     app: FastAPI = FastAPIOffline(
@@ -72,6 +79,23 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     failures.install(app, clock)
     openapi.install(app, secured_by=(http.current_user, http.bearer_token))
     return app
+
+
+def _end_first(beside: AsyncExitStack) -> None:
+    """On SIGTERM, end what runs beside requests before the server is told.
+
+    It cuts sockets off without a word as soon as it hears, before the lifespan ends. It stops on
+    SIGINT just as well, which is what it gets then.
+    """
+
+    async def stop() -> None:
+        try:
+            await beside.aclose()
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    loop, stopping = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    loop.add_signal_handler(signal.SIGTERM, lambda: stopping.add(loop.create_task(stop())))
 
 
 def mounted(settings: Settings, module: str) -> bool:
@@ -129,7 +153,7 @@ def from_environment() -> ASGIApp:
     if configured.metrics_dir:
         # The library chooses at its import, when the folder was not yet known.
         values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
-    app = wrap(create_app(configured), configured)
+    app = wrap(create_app(configured, served=True), configured)
     # What was loaded so far stays for good: it need not be looked through again and again.
     gc.collect()
     gc.freeze()

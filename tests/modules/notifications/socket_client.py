@@ -20,7 +20,10 @@ PATIENCE = 20.0
 class Client:
     """One socket. `reading` is cleared where the client should stop reading."""
 
-    def __init__(self, app: FastAPI) -> None:
+    QUERY = b""
+
+    def __init__(self, app: FastAPI, path: str = "/v1/ws") -> None:
+        self.accepted = False
         self.received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.closed: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
         self.reading = asyncio.Event()
@@ -28,20 +31,19 @@ class Client:
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         wrapped = api.wrap(app, app.state.context.settings)
         self.task = asyncio.create_task(
-            wrapped(self._scope(), self._incoming.get, self._take)  # type: ignore[arg-type]
+            wrapped(self._scope(path), self._incoming.get, self._take)  # type: ignore[arg-type]
         )
         self._incoming.put_nowait({"type": "websocket.connect"})
 
-    @staticmethod
-    def _scope() -> dict[str, Any]:
+    def _scope(self, path: str) -> dict[str, Any]:
         return {
             "type": "websocket",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
             "scheme": "ws",
-            "path": "/v1/ws",
-            "raw_path": b"/v1/ws",
-            "query_string": b"",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": self.QUERY,
             "root_path": "",
             "headers": [],
             "subprotocols": [],
@@ -53,6 +55,7 @@ class Client:
     async def _take(self, message: dict[str, Any]) -> None:
         """What the application sends. As with a real server, it waits for a client to read."""
         await self.reading.wait()
+        self.accepted = self.accepted or message["type"] == "websocket.accept"
         if message["type"] == "websocket.send":
             self.received.put_nowait(json.loads(message["text"]))
         elif message["type"] == "websocket.close" and not self.closed.done():
