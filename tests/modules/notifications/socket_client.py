@@ -99,12 +99,11 @@ class Client:
         return ready
 
     async def resume(self, after: int) -> int:
-        """Where the server says that it goes on."""
+        """Where the server says that it goes on; nothing may come before it says so."""
         self.say(type="resume", after=after)
-        while True:
-            if (message := await self.next())["type"] == "resumed":
-                assert message["id"] is None
-                return int(message["data"]["after"])
+        message = await self.next()
+        assert (message["type"], message["id"]) == ("resumed", None)
+        return int(message["data"]["after"])
 
     async def end(self, within: float = PATIENCE) -> tuple[int, str]:
         """The code it was closed with, and the errorCode of the last message."""

@@ -61,6 +61,7 @@ async def test_what_happens_between_ready_and_resume_comes_once_and_in_its_place
     await tell(ctx, alice, "a", "b")
     async with connected(app, alice) as client:
         await tell(ctx, alice, "c")
+        await asyncio.sleep(0.2)  # a client that is not near
         await client.resume(0)
         assert await client.ids(3) == await stored(ctx, alice)
         await tell(ctx, alice, "d")
@@ -81,6 +82,42 @@ async def test_more_than_one_read_gives_is_read_in_several(
         assert (await two.event())["data"] == {"text": "the last"}
         await two.resume(0)
         assert await two.ids(62) == await stored(ctx, alice)
+
+
+async def test_what_comes_while_something_is_on_its_way_comes_after_it(
+    app: FastAPI, ctx: Context, alice: Visitor
+) -> None:
+    async with connected(app, alice) as client:
+        await client.resume(0)
+        client.reading.clear()
+        for text in "abc":
+            await tell(ctx, alice, text)
+            await asyncio.sleep(0.1)
+        client.reading.set()
+        assert await client.ids(3) == await stored(ctx, alice)
+
+
+async def test_a_resume_during_a_read_is_not_overtaken_by_it(
+    app: FastAPI, ctx: Context, alice: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    news, gate = app.state.beside["realtime"].feed, asyncio.Event()
+    read = news._news
+
+    async def slowly(*arguments: object) -> object:
+        found = await read(*arguments)
+        await gate.wait()
+        return found
+
+    await tell(ctx, alice, "a", "b")
+    async with connected(app, alice) as client:
+        await asyncio.sleep(0.7)  # live
+        monkeypatch.setattr(news, "_news", slowly)
+        await tell(ctx, alice, "c")
+        await asyncio.sleep(0.2)  # "c" has been read by now, and waits
+        await client.resume(0)
+        gate.set()
+        assert await client.ids(3) == await stored(ctx, alice)
+        assert await client.quiet()
 
 
 async def test_events_of_another_process_arrive(
@@ -146,6 +183,9 @@ class Listener:
 
     async def _read(self, client: Client, most: int, finished: Callable[[], bool]) -> None:
         for _ in range(most):
+            if self._random.random() < 0.05:
+                client.reading.clear()
+                asyncio.get_running_loop().call_later(0.1, client.reading.set)
             try:
                 self.seen.append((await client.event(within=0.5))["id"])
             except TimeoutError:
