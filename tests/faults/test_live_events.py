@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -88,10 +89,13 @@ def test_an_event_of_any_process_reaches_the_sockets_of_every_process(
     port = free_port()
     with ExitStack() as stack:
         _, client = stack.enter_context(api(tmp_path, "--workers", "2", **site))
-        stack.enter_context(realtime(tmp_path, port, **site))
+        limited = stack.enter_context(realtime(tmp_path, port, **site))
         token = log_in(client, "alice")["Authorization"].removeprefix("Bearer ")
         ports = [port, *[client.base_url.port or 0] * 3]
         asyncio.run(run(ports, token))
+        serving = max(limited.family(), key=lambda process: process.pid)
+        soft, hard = serving.rlimit(psutil.RLIMIT_NOFILE)
+        assert soft == hard  # a socket is a file
         only = httpx.get(f"http://127.0.0.1:{port}/v1/users/me", timeout=5)
         assert only.status_code == 404
         metrics = client.get("/metrics").text

@@ -16,7 +16,7 @@ from tests.processes import SECRET, free_port, sql, value
 from tests.processes import zxo as run_zxo
 from zxo import cli, embedded
 
-COMMANDS = ["up", "api", "worker", "migrate", "seed", "doctor"]
+COMMANDS = ["up", "api", "realtime", "worker", "migrate", "seed", "doctor"]
 
 
 class Ended(NamedTuple):
