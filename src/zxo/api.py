@@ -8,7 +8,7 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -176,8 +176,8 @@ def serve(configured: Settings) -> None:
 
 def _allow_many_connections() -> None:
     """As many open files as the system permits: by default they are 1024, and a socket is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS names no limit, and refuses to set none
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -118,6 +119,23 @@ def test_sigterm_sends_everybody_away_politely(site: dict[str, str], tmp_path: P
     with realtime(tmp_path, port, **site) as process:
         asyncio.run(run(process, port, token))
         assert process.wait(15) == 0, process.said()
+
+
+def test_at_ctrl_c_in_a_terminal_which_reaches_all_its_processes_it_ends_well(
+    site: dict[str, str], tmp_path: Path
+) -> None:
+    async def run(process: Zxo) -> None:
+        client = await listen(port, token)
+        assert json.loads(await client.recv())["type"] == "ready"
+        os.killpg(process.pid, signal.SIGINT)
+        async with asyncio.timeout(10):
+            await client.wait_closed()
+
+    token, port = token_of(site, tmp_path), free_port()
+    with realtime(tmp_path, port, **site) as process:
+        asyncio.run(run(process))
+        assert process.wait(15) == 0, process.said()
+        assert "Traceback" not in process.said()
 
 
 def test_nothing_is_lost_while_the_process_is_killed_and_started_again(

@@ -200,8 +200,8 @@ class Hub:
         assert isinstance(error, Exception), "a cancellation has an ending"
         told = as_app_error(error)
         if told.status == AppError.status:
-            log.error("socket_failed", exc_info=error)
-        log.debug("socket_closed", reason=told.code, user_id=socket.owner)
+            log.error("socket_failed", socket=socket.id, exc_info=error)
+        log.debug("socket_closed", socket=socket.id, reason=told.code, user_id=socket.owner)
         metrics.sockets_closed.labels(told.code).inc()
         await socket.close(told, self._clock.now())
 

@@ -57,6 +57,25 @@ async def test_five_sockets_are_five_over_all_processes(
         assert await seats_of(ctx, alice) == 5
 
 
+async def test_a_socket_that_must_yield_and_was_not_told_does_so_at_its_next_heartbeat(
+    app: FastAPI,
+    second_app: FastAPI,
+    ctx: Context,
+    alice: Visitor,
+    clock: FrozenClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "HEARTBEAT_SECONDS", 1)
+    second = second_app.state.context
+    monkeypatch.setattr(second.bus, "announce", lambda *_: None)
+    async with AsyncExitStack() as stack:
+        first = await many(stack, app, alice, 3)
+        clock.advance(seconds=1)
+        later = await many(stack, second_app, alice, 3)
+        assert await first[0].end(within=4) == (4409, "too_many_sockets")
+        assert not any(client.closed.done() for client in (*first[1:], *later))
+
+
 async def test_a_seat_is_free_again_when_its_socket_has_closed(
     app: FastAPI, ctx: Context, alice: Visitor
 ) -> None:
@@ -74,10 +93,10 @@ async def test_a_seat_is_free_again_when_its_socket_has_closed(
 
 
 async def test_seats_of_a_killed_process_count_no_more_after_a_while(ctx: Context) -> None:
-    seats = Seats(ctx.valkey, "zxo:sockets", 2, lifetime=2)
+    seats = Seats(ctx.valkey, "zxo:sockets", 2, lifetime=1)
     assert await seats.hold([(1, "a"), (1, "b")]) == set()
-    for _ in range(3):
-        await asyncio.sleep(1)
+    for _ in range(2):
+        await asyncio.sleep(1.1)
         assert await seats.hold([(1, "b")]) == set()  # "a" is held by nobody
     assert await seats.hold([(1, "c"), (2, "x")]) == set()
     assert await seats.hold([(1, "d"), (2, "y")]) == {"b"}
@@ -154,6 +173,7 @@ async def test_whoever_does_not_read_is_closed_and_nobody_else_waits(
     assert 'reason="slow_reader"' in (await alice.client.get("/metrics")).text
 
 
+@pytest.mark.slow
 async def test_a_client_is_pinged_and_closed_when_it_never_answers(
     app: FastAPI, ctx: Context, alice: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
