@@ -59,7 +59,7 @@ class Site:
         # Nothing of the caller's: a DATABASE_URL there, or a .env, would be measured instead.
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": f"{REPOSITORY / 'src'}:{REPOSITORY}",
             "TERM": os.environ.get("TERM", "dumb"),
             "APP_ENV": "development",
             "DATABASE_URL": endpoints.database_url,
@@ -130,6 +130,12 @@ class Child:
         leader = psutil.Process(self._process.pid)
         sizes = [p.memory_info().rss / MEGABYTE for p in (leader, *leader.children(recursive=True))]
         return max(sizes), sum(sizes)
+
+    def serving(self) -> int:
+        """The id of the process that serves (the largest)."""
+        leader = psutil.Process(self._process.pid)
+        family = (leader, *leader.children(recursive=True))
+        return int(max(family, key=lambda process: process.memory_info().rss).pid)
 
     def stop(self) -> None:
         self._process.terminate()

@@ -62,7 +62,7 @@ def serve_granian(port: int) -> None:
         http=HTTPModes.http1,
         loop=Loops.uvloop,
         workers=1,
-        websockets=False,
+        websockets=True,
         backlog=2048,
         log_enabled=False,
     ).serve()

@@ -3,11 +3,12 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -34,14 +35,27 @@ GC_THRESHOLD = 20_000  # allocations; requests leave few cycles behind
 GRANIAN_LOG = {"loggers": {"_granian": {"propagate": True}}}  # to ours; its own goes to stdout
 
 
-def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """The application. It connects when it starts (ASGI lifespan), not when it is made."""
+def create_app(settings: Settings, clock: Clock | None = None, *, served: bool = False) -> FastAPI:
+    """The application. It connects when it starts (ASGI lifespan), not when it is made.
+
+    `served`: it has this process to itself, and its signals.
+    """
     clock = clock or Clock(settings.clock)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_context(settings, role="api", clock=clock) as context:
+        async with (
+            open_context(settings, role="api", clock=clock) as context,
+            AsyncExitStack() as beside,
+        ):
             app.state.context = context
+            app.state.beside = {
+                name: await beside.enter_async_context(work(context))
+                for name, work in registry.BESIDE.items()
+                if mounted(settings, name)
+            }
+            if served:
+                _end_first(beside)
             yield
 
     app: FastAPI = FastAPIOffline(
@@ -65,6 +79,23 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     failures.install(app, clock)
     openapi.install(app, secured_by=(http.current_user, http.bearer_token))
     return app
+
+
+def _end_first(beside: AsyncExitStack) -> None:
+    """On SIGTERM, end what runs beside requests before the server is told.
+
+    It cuts sockets off without a word as soon as it hears, before the lifespan ends. It stops on
+    SIGINT just as well, which is what it gets then.
+    """
+
+    async def stop() -> None:
+        try:
+            await beside.aclose()
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    loop, stopping = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    loop.add_signal_handler(signal.SIGTERM, lambda: stopping.add(loop.create_task(stop())))
 
 
 def mounted(settings: Settings, module: str) -> bool:
@@ -122,7 +153,7 @@ def from_environment() -> ASGIApp:
     if configured.metrics_dir:
         # The library chooses at its import, when the folder was not yet known.
         values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
-    app = wrap(create_app(configured), configured)
+    app = wrap(create_app(configured, served=True), configured)
     # What was loaded so far stays for good: it need not be looked through again and again.
     gc.collect()
     gc.freeze()
@@ -137,9 +168,17 @@ def serve(configured: Settings) -> None:
         if configured.metrics_dir or configured.workers > 1:
             configured = settings.load(PROMETHEUS_MULTIPROC_DIR=configured.metrics_dir or fresh)
             _wipe(Path(configured.metrics_dir))
+        _allow_many_connections()
         # Until a new server process has its own handler, the one it inherits swallows a SIGTERM.
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
         _serve(configured)
+
+
+def _allow_many_connections() -> None:
+    """As many open files as the system permits: by default they are 1024, and a socket is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS names no limit, and refuses to set none
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _wipe(metrics_dir: Path) -> None:
@@ -159,7 +198,7 @@ def _serve(configured: Settings) -> None:
         http=HTTPModes.http1,
         loop=Loops.uvloop,
         workers=configured.workers,
-        websockets=False,
+        websockets=True,
         backlog=2048,
         respawn_failed_workers=True,
         respawn_interval=0.5,

@@ -49,6 +49,8 @@ Modules = Annotated[
     str | None, typer.Option(help=f"Only these, comma-separated: {', '.join(registry.ROUTERS)}.")
 ]
 
+REALTIME = "realtime"
+
 
 def _day(name: str, help_: str) -> Any:
     return typer.Option(name, help=help_, formats=["%Y-%m-%d"], metavar="YYYY-MM-DD")
@@ -92,6 +94,12 @@ def run_api(
         running = supervisor.with_secret(with_services)
         supervisor.check_role(running)
         api.serve(running)
+
+
+@app.command("realtime")
+def run_realtime(port: Port = None, host: Host = None, workers: Workers = None) -> None:
+    """Run the WebSocket alone: an API that answers for nothing but /v1/ws."""
+    run_api(port, host, workers, REALTIME)
 
 
 @app.command("worker")

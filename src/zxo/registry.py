@@ -1,6 +1,7 @@
-"""The three tables of the system: what answers, what reacts to what, and what runs when."""
+"""The tables of the system: what answers, what reacts to what, and what runs when."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from zxo.modules.delivery import routes as delivery_routes
 from zxo.modules.notifications import Notified
 from zxo.modules.notifications import handlers as notifications_handlers
 from zxo.modules.notifications import routes as notifications_routes
+from zxo.modules.notifications import sockets as notifications_sockets
 from zxo.modules.rankings import BoardMissed, RankChanged
 from zxo.modules.rankings import handlers as rankings_handlers
 from zxo.modules.rankings import routes as rankings_routes
@@ -42,6 +44,12 @@ ROUTERS: Mapping[str, APIRouter] = {
     "delivery": delivery_routes.api,
     "auth": auth_routes.api,
     "regions": regions_routes.api,
+    "realtime": notifications_sockets.api,
+}
+
+# What an API process that mounts the module runs beside requests, from its start to its end.
+BESIDE: Mapping[str, Callable[[Context], AbstractAsyncContextManager[Any]]] = {
+    "realtime": notifications_sockets.hub,
 }
 
 # What happens after what. A reaction gets the context and a list of events, and may run twice.

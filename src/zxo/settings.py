@@ -221,6 +221,7 @@ class Settings(Section):
         (), validation_alias="ZXO_MODULES"
     )
     max_body: int = Field(65_536, validation_alias="ZXO_MAX_BODY", ge=1024)
+    max_sockets: int = Field(10_000, validation_alias="ZXO_MAX_SOCKETS", ge=1, le=1_000_000)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
         Field("INFO", validation_alias="LOG_LEVEL")
     )

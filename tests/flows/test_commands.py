@@ -13,7 +13,8 @@ from tests.processes import free_port, sql, value
 from tests.processes import zxo as run_zxo
 from zxo import embedded
 
-COMMANDS = ["up", "api", "worker", "migrate", "seed", "statistics", "doctor", "web-push-key"]
+COMMANDS = ["up", "api", "realtime", "worker", "migrate", "seed", "statistics", "doctor"]
+COMMANDS += ["web-push-key"]
 
 
 def test_help_names_every_command(run: Run) -> None:

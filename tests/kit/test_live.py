@@ -247,3 +247,12 @@ async def test_announcements_that_nobody_can_take_do_not_fill_the_memory(
     for key in range(100):
         bus.announce("rows", str(key), 1)
     assert len(bus._pending) == 10
+
+
+async def test_a_listener_may_hear_its_own_process_at_once(services: embedded.Endpoints) -> None:
+    bus, heard = Bus(client(services.redis_url), "own"), list[tuple[str, int]]()
+    bus.listen("rows", lambda key, version: heard.append((key, version)), lambda: None, own=True)
+    bus.listen("others", lambda key, _: heard.append((key, 0)), lambda: None)
+    bus.announce("rows", "7", 3)
+    bus.announce("others", "8", 3)
+    assert heard == [("7", 3)]

@@ -1,6 +1,8 @@
 """What Prometheus reads: requests by method, route template and status."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -88,3 +90,20 @@ def test_every_process_that_writes_into_the_folder_is_counted(
         seen = write("counter", "requests_seen", "requests_seen_total", [], [], "Requests")
         seen.inc(times)
     assert b"requests_seen_total 7.0" in metrics.render(str(tmp_path))
+
+
+def test_what_a_dead_process_had_open_is_open_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    for process, count in ((os.getpid(), 3), (ended.pid, 4)):
+        write = values.MultiProcessValue(process_identifier=lambda process=process: process)
+        name, labels = "sockets_now", (["state"], ["open"])
+        write("gauge", name, name, *labels, "Sockets", multiprocess_mode="livesum").inc(count)
+        write("counter", "opened", "opened_total", *labels, "Opened").inc(count)
+    text = metrics.render(str(tmp_path))
+    assert b'sockets_now{state="open"} 3.0' in text
+    assert b'opened_total{state="open"} 7.0' in text
+    assert text == metrics.render(str(tmp_path))

@@ -48,14 +48,22 @@ class Bus:
         self._channel = channel
         self._sender = uuid4().hex
         self._listeners: dict[str, Listener] = {}
+        self._own: set[str] = set()  # topics whose listener hears this process, too
         self._on_gap: list[Callable[[], None]] = []
         self._pending: dict[tuple[str, str], int] = {}
         self._wake = asyncio.Event()
         self._heard_at = float("-inf")
 
-    def listen(self, topic: str, listener: Listener, on_gap: Callable[[], None]) -> None:
-        """Call `listener(key, version)` for others' changes, `on_gap()` when some were missed."""
+    def listen(
+        self, topic: str, listener: Listener, on_gap: Callable[[], None], *, own: bool = False
+    ) -> None:
+        """Call `listener(key, version)` for others' changes, `on_gap()` when some were missed.
+
+        With `own` also for those of this process, at once.
+        """
         self._listeners[topic] = listener
+        if own:
+            self._own.add(topic)
         self._on_gap.append(on_gap)
 
     def trusted(self) -> bool:
@@ -64,6 +72,8 @@ class Bus:
 
     def announce(self, topic: str, key: str, version: int) -> None:
         """Tell the other processes; returns at once. Call after the commit."""
+        if topic in self._own:
+            self._listeners[topic](key, version)
         if len(self._pending) < PENDING_LIMIT:
             # Two requests may announce in another order than they committed in.
             self._pending[topic, key] = max(version, self._pending.get((topic, key), version))

@@ -1,8 +1,14 @@
 """Prometheus metrics of this process, or of all processes of one server (multiprocess mode)."""
 
+import os
+from contextlib import suppress
+from pathlib import Path
+
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
+    Gauge,
     Histogram,
     generate_latest,
     multiprocess,
@@ -16,6 +22,11 @@ _requests = Histogram(
     ["method", "route", "status_code"],
     buckets=(1, 2, 5, 10, 25, 50, 100, 200, 500, 1000, 2000, 5000),
 )
+
+# Each with a label: what has none is made at the import, before it is known where to write to.
+sockets = Gauge("websockets", "Sockets by state", ["state"], multiprocess_mode="livesum")
+socket_events = Counter("websocket_events", "Events sent to sockets", ["type"])
+sockets_closed = Counter("websockets_closed", "Sockets closed, by reason", ["reason"])
 
 # Finding a labelled child costs more than observing it.
 _children: dict[tuple[str, str, int], Histogram] = {}
@@ -34,6 +45,20 @@ def render(folder: str = "") -> bytes:
     """The metrics in Prometheus' text format; of every process that writes into `folder`."""
     if not folder:
         return generate_latest(PROCESS_REGISTRY)
+    _forget_the_dead(Path(folder))
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """What a process that was killed had open is open no more; what it counted stays counted."""
+    for file in folder.glob("gauge_live*.db"):
+        process = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            with suppress(FileNotFoundError):
+                file.unlink()
+        except PermissionError:
+            continue

@@ -1,16 +1,20 @@
 """People who are told something."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
+from fastapi import FastAPI
 
+from tests.conftest import running
 from tests.factories import FrozenClock, Visitor, data
 from zxo.context import Context
 from zxo.kit.zones import zone
 from zxo.modules import notifications
 from zxo.modules.notifications import NewNotice, handlers
+from zxo.settings import Settings
 
 Drain = Callable[[], Awaitable[None]]
 Living = Callable[..., Awaitable[Visitor]]
@@ -100,3 +104,12 @@ async def reminded(person: Visitor) -> list[str]:
     return [notice["data"]["date"] for notice in told if notice["type"] == "check_in_reminder"][
         ::-1
     ]
+
+
+@pytest_asyncio.fixture
+async def second_app(
+    ctx: Context, settings: Settings, clock: FrozenClock
+) -> AsyncIterator[FastAPI]:
+    """On the same servers, with memory and sockets of its own."""
+    async with running(settings, clock) as started:
+        yield started
