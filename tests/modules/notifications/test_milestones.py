@@ -179,15 +179,16 @@ async def test_an_erasure_at_the_same_moment_fails_nobody_elses_notices(
 
 
 async def test_of_a_persons_ranks_only_the_latest_is_kept_with_a_new_id(
-    alice: Visitor, bob: Visitor, ctx: Context
+    alice: Visitor, bob: Visitor, ctx: Context, clock: FrozenClock
 ) -> None:
     number = alice.user["id"]
-    await handlers.tell_of_ranks(ctx, [RankChanged(number, {"national": 9, "city": 2})])
+    now = clock.now()
+    await handlers.tell_of_ranks(ctx, [RankChanged(number, now, {"national": 9, "city": 2})])
     first = await notifications.latest_id(ctx, number)
     await tell(ctx, bob, "between")
     [other] = await tell(ctx, alice, "between")
     await handlers.tell_of_ranks(
-        ctx, [RankChanged(number, {"national": 8}), RankChanged(number, {"national": 7})]
+        ctx, [RankChanged(number, now, {"national": 8}), RankChanged(number, now, {"national": 7})]
     )
     told = await notifications.news(ctx, {number: first}, 100)
     assert [notice.type for notice in told] == ["membership_changed", "ranking_changed"]
@@ -196,6 +197,18 @@ async def test_of_a_persons_ranks_only_the_latest_is_kept_with_a_new_id(
         ("membership_changed", (await live(ctx, alice))[0][1]),
         ("ranking_changed", {"national": 7}),
     ]
+
+
+async def test_older_ranks_that_are_told_late_do_not_replace_newer_ones(
+    alice: Visitor, ctx: Context, clock: FrozenClock
+) -> None:
+    number, then = alice.user["id"], clock.now()
+    clock.advance(seconds=2)
+    await handlers.tell_of_ranks(ctx, [RankChanged(number, clock.now(), {"national": 7})])
+    latest = await notifications.latest_id(ctx, number)
+    await handlers.tell_of_ranks(ctx, [RankChanged(number, then, {"national": 9})])
+    assert await live(ctx, alice) == [("ranking_changed", {"national": 7})]
+    assert await notifications.latest_id(ctx, number) == latest
 
 
 async def test_nothing_to_tell_is_no_work(ctx: Context) -> None:

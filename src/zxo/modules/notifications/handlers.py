@@ -50,9 +50,8 @@ def _achieved(event: CheckedIn) -> Iterator[NewNotice]:
 async def tell_of_ranks(ctx: Context, events: list[RankChanged]) -> None:
     """Show new ranks on the screens of whoever is about; only the latest is kept."""
     key = "ranking_changed"
-    await service.replace(
-        ctx, [NewNotice(event.user_id, key, key, dict(event.ranks)) for event in events]
-    )
+    notices = [NewNotice(event.user_id, key, key, event.ranks, event.as_of) for event in events]
+    await service.replace(ctx, notices)
 
 
 async def remind(ctx: Context) -> None:

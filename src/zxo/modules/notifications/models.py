@@ -1,5 +1,6 @@
 """What a notice is made of."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -7,12 +8,16 @@ import msgspec
 
 
 class NewNotice(msgspec.Struct, frozen=True):
-    """To be stored. Of two with the same `user_id` and `once_key` only the first is."""
+    """To be stored. Of two with the same `user_id` and `once_key` only the first is.
+
+    `as_of`: when it was true; None: when it is stored.
+    """
 
     user_id: int
     type: str
     once_key: str
-    data: dict[str, Any]
+    data: Mapping[str, Any]
+    as_of: datetime | None = None
 
 
 class Notice(msgspec.Struct, frozen=True):

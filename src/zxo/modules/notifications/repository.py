@@ -20,18 +20,20 @@ TURN = 2_026_112_501
 # erased before the commit, which would fail the notices of everybody else too.
 _NEW = """
 INSERT INTO notifications (user_id, type, once_key, data, created_at, expires_at)
-SELECT users.id, new.type, new.once_key, new.data::jsonb, $6, new.expires_at
-FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
-    AS new (user_id, type, once_key, data, expires_at)
+SELECT users.id, new.type, new.once_key, new.data::jsonb, new.created_at, new.expires_at
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+    AS new (user_id, type, once_key, data, created_at, expires_at)
 JOIN users ON users.id = new.user_id AND users.deleted_at IS NULL
 FOR KEY SHARE OF users
 """
 INSERT = f"{_NEW} ON CONFLICT (user_id, once_key) DO NOTHING RETURNING id, user_id, type"
-# With a new id: whoever resumes after the old one is told what is true now.
+# With a new id: whoever resumes after the old one is told what is true now. Of two jobs,
+# the one that ends last may have the older news.
 REPLACE = f"""
 {_NEW} ON CONFLICT (user_id, once_key) DO UPDATE
 SET id = nextval(pg_get_serial_sequence('notifications', 'id')), data = excluded.data,
     created_at = excluded.created_at, expires_at = excluded.expires_at
+WHERE notifications.created_at <= excluded.created_at
 RETURNING id, user_id, type
 """
 
@@ -149,9 +151,9 @@ async def add(
 async def replace(
     connection: Connection, notices: Collection[NewNotice], now: datetime
 ) -> list[Stored]:
-    """Store each in place of what stood under its `once_key`; those are different in `notices`.
+    """Store each in place of what stood under its `once_key`, unless that is newer.
 
-    To be called while holding the turn.
+    No two of `notices` may have the same user and key. To be called while holding the turn.
     """
     return await _write(connection, REPLACE, notices, now)
 
@@ -165,8 +167,8 @@ async def _write(
         [notice.type for notice in notices],
         [notice.once_key for notice in notices],
         [msgspec.json.encode(notice.data).decode() for notice in notices],
+        [notice.as_of or now for notice in notices],
         [now + rules.kept(notice.type) for notice in notices],
-        now,
     )
     return [Stored(*row) for row in rows]
 

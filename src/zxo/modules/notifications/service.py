@@ -28,7 +28,7 @@ async def add(ctx: Context, notices: Collection[NewNotice]) -> None:
 
 
 async def replace(ctx: Context, notices: Collection[NewNotice]) -> None:
-    """Store each in place of what stood under its key, and wake the sockets."""
+    """Store each in place of older news under its key, and wake the sockets."""
     last = {(notice.user_id, notice.once_key): notice for notice in notices}
     if not last:
         return

@@ -7,7 +7,7 @@ runs again.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from zxo.context import Context
 from zxo.kit import outbox
@@ -70,7 +70,8 @@ async def _place(
         if standing.user_id in present
     }
     ranks = await boards.place_watched(ctx.valkey, put, drop, watched)
-    events = [event for who, moved in ranks.items() if (event := _rank_changed(who, *moved))]
+    now = ctx.clock.now()
+    events = [event for who, moved in ranks.items() if (event := _rank_changed(who, now, *moved))]
     if events:
         async with ctx.db.transaction() as connection:
             await outbox.publish(connection, *events)
@@ -100,13 +101,14 @@ def writes(
     return put, drop
 
 
-def _rank_changed(who: bytes, before: Ranks, after: Ranks) -> RankChanged | None:
+def _rank_changed(who: bytes, as_of: datetime, before: Ranks, after: Ranks) -> RankChanged | None:
     """Every rank, where one of them is another one now."""
     was = {board.type: rank for board, rank in before.items()}
     now = {board.type: rank for board, rank in after.items()}
     if was == now:
         return None
-    return RankChanged(int(who), {kind: now.get(kind) for kind in TYPES if kind in was | now})
+    ranks: dict[str, int | None] = {kind: now.get(kind) for kind in TYPES if kind in was | now}
+    return RankChanged(int(who), as_of, ranks)
 
 
 async def forget_hidden(ctx: Context, ids: Collection[int]) -> None:
