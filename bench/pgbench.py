@@ -26,6 +26,7 @@ from zxo.modules.users import User
 
 COPY = "zxo_pgbench"
 CLIENTS = 8
+PAYLOAD = 14  # which parameter of the statement holds the event
 
 # Every client walks through users of its own, and when it has been through all of them, through
 # the next day: so each statement finds the version that it expects, and writes.
@@ -55,8 +56,9 @@ async def _copy(url: str) -> None:
 class Pgbench:
     """Rounds of the statement, each on its own `users` of the copied database."""
 
-    def __init__(self, url: str, folder: Path, users: int) -> None:
+    def __init__(self, url: str, folder: Path, users: int, database: str = COPY) -> None:
         self._url = url
+        self._database = database
         self._folder = folder
         self._users = users - users % CLIENTS
         self._next = 1
@@ -65,12 +67,13 @@ class Pgbench:
         self._script.write_text(_HEADER + _statement(arguments, types))
         self._values = {f"v{number}": _text(value) for number, value in enumerate(arguments, 1)}
 
-    def round(self, seconds: float) -> Load:
-        """Raises PgbenchError."""
+    def round(self, seconds: float, per_second: int | None = None) -> Load:
+        """As fast as it goes, or so many a second. Raises PgbenchError."""
         before = asyncio.run(self._written())
+        rate = [f"--rate={per_second}"] if per_second else []
         done = subprocess.run(
-            self._command(seconds), env=self._environment(), cwd=self._folder, check=False,
-            capture_output=True, text=True,
+            [*self._command(seconds), *rate], env=self._environment(), cwd=self._folder,
+            check=False, capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:
             raise PgbenchError(f"pgbench: {done.stderr.strip()}")
@@ -98,7 +101,7 @@ class Pgbench:
             "PGHOST": query.get("host") or parts.hostname or "",
             "PGPORT": query.get("port") or str(parts.port or 5432),
             "PGUSER": parts.username or "",
-            "PGDATABASE": COPY,
+            "PGDATABASE": self._database,
         }
 
     def _read_logs(self, summary: str) -> Load:
@@ -113,12 +116,14 @@ class Pgbench:
         return load
 
     async def _written(self) -> int:
-        async with _connected(self._url) as connection:
-            return cast("int", await connection.fetchval("SELECT count(*) FROM outbox"))
+        """Events so far; a worker may have taken them away again."""
+        async with _connected(self._url, self._database) as connection:
+            last = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_id_seq"
+            return cast("int", await connection.fetchval(last))
 
     async def _types(self) -> list[str]:
         """Those that PostgreSQL gives to $1, $2, … of the statement."""
-        async with _connected(self._url) as connection:
+        async with _connected(self._url, self._database) as connection:
             statement = await connection.prepare(repository.COUNT_DAY)
             return [parameter.name for parameter in statement.get_parameters()]
 
@@ -163,6 +168,10 @@ def _statement(arguments: Sequence[Any], types: Sequence[str]) -> str:
         value, kind = arguments[number - 1], types[number - 1]
         if value is None:
             return f"NULL::{kind}"
+        if number == PAYLOAD:  # the event says who it was
+            return (
+                f"replace(:v{number}::text, '\"user_id\":0', '\"user_id\":' || :id::bigint::text)"
+            )
         if kind == "date":
             return f"(:v{number}::date + :lap::int)"
         return f"{moving.get(number, f':v{number}')}::{kind}"

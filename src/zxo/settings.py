@@ -1,8 +1,7 @@
 """The only reader of the environment. Every variable is listed in `.env.example`."""
 
 import os
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
@@ -19,26 +18,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-_EXAMPLE_SECRETS = ("your_", "changeme", "change-me", "secret", "example", "password")
-SHORTEST_SECRET = 32
-FEWEST_DIFFERENT = 8
+from zxo.kit.values import Duration, aware, refuse_examples, refuse_weak, split, upper, url_of
 
 
 class SettingsError(Exception):
     """The environment is not usable; the text says which variable and why."""
-
-
-def _duration(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text.strip())
-    if match is None:
-        raise ValueError("write a number above 0 and a unit: 30s, 15m, 12h or 7d")
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    return timedelta(**{units[match[2]]: int(match[1])})
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class Section(BaseSettings):
@@ -56,31 +40,8 @@ class Section(BaseSettings):
     )
 
 
-def _split(value: object) -> object:
-    """`a, b` as a tuple; anything but text as it is."""
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-def _url(*schemes: str) -> AfterValidator:
-    """Refuses a URL of another scheme, without showing it: there may be a password in it."""
-
-    def check(url: SecretStr) -> SecretStr:
-        text = url.get_secret_value()
-        if text and not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
-            raise ValueError(f"must begin with {schemes[0]}://")
-        return url
-
-    return AfterValidator(check)
-
-
-PostgresUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
-ValkeyUrl = Annotated[SecretStr, _url("redis", "rediss", "unix")]
+PostgresUrl = Annotated[SecretStr, url_of("postgresql", "postgres")]
+ValkeyUrl = Annotated[SecretStr, url_of("redis", "rediss", "unix")]
 
 
 class DatabaseSettings(Section):
@@ -138,7 +99,7 @@ class TokenSettings(Section):
     """Signed tokens. The secret is an HMAC secret, or a private key (PEM) with EdDSA."""
 
     secret: SecretStr = Field(SecretStr(""), validation_alias="JWT_SECRET")
-    previous_secrets: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)] = Field(
+    previous_secrets: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(split)] = Field(
         (), validation_alias="JWT_PREVIOUS_SECRETS"
     )
     algorithm: Literal["HS256", "EdDSA"] = Field("HS256", validation_alias="JWT_ALGORITHM")
@@ -187,7 +148,7 @@ class WebPushSettings(Section):
 
     key: SecretStr = Field(SecretStr(""), validation_alias="WEB_PUSH_VAPID_KEY")
     subject: str = Field("", validation_alias="WEB_PUSH_SUBJECT", pattern="^(mailto:|https://|$)")
-    hosts: Annotated[tuple[PushHost, ...], NoDecode, BeforeValidator(_split)] = Field(
+    hosts: Annotated[tuple[PushHost, ...], NoDecode, BeforeValidator(split)] = Field(
         tuple(PUSH_HOSTS.split(",")), validation_alias="WEB_PUSH_HOSTS"
     )
 
@@ -196,12 +157,6 @@ class WebPushSettings(Section):
         if self.key.get_secret_value() and not self.subject:
             raise ValueError("WEB_PUSH_VAPID_KEY needs a WEB_PUSH_SUBJECT: mailto: or https:")
         return self
-
-
-def _aware(instant: datetime) -> datetime:
-    if instant.tzinfo is None:
-        raise ValueError("needs an offset, as in 2025-12-01T09:00:00+08:00")
-    return instant.astimezone(UTC)
 
 
 class Settings(Section):
@@ -214,18 +169,19 @@ class Settings(Section):
     port: int = Field(3000, validation_alias="PORT", ge=1, le=65535)
     workers: int = Field(1, validation_alias="ZXO_WORKERS", ge=1, le=64)
     data_dir: Path = Field(Path(".zxo"), validation_alias="ZXO_DATA_DIR")
-    clock: Annotated[datetime, AfterValidator(_aware)] | None = Field(
+    clock: Annotated[datetime, AfterValidator(aware)] | None = Field(
         None, validation_alias="ZXO_CLOCK"
     )
-    modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+    modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)] = Field(
         (), validation_alias="ZXO_MODULES"
     )
     max_body: int = Field(65_536, validation_alias="ZXO_MAX_BODY", ge=1024)
     max_sockets: int = Field(10_000, validation_alias="ZXO_MAX_SOCKETS", ge=1, le=1_000_000)
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = (
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = (
         Field("INFO", validation_alias="LOG_LEVEL")
     )
     metrics_dir: str = Field("", validation_alias="PROMETHEUS_MULTIPROC_DIR")
+    worker_port: int = Field(0, validation_alias="ZXO_WORKER_PORT", ge=0, le=65535)
 
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     valkey: ValkeySettings = Field(default_factory=ValkeySettings)
@@ -252,7 +208,7 @@ class Settings(Section):
             raise ValueError(
                 "production needs DATABASE_URL (or DB_HOST) and REDIS_URL (or REDIS_HOST)"
             )
-        _refuse_examples(
+        refuse_examples(
             DB_PASSWORD=self.database.password,
             REDIS_PASSWORD=self.valkey.password,
             WECHAT_APP_SECRET=self.wechat.app_secret,
@@ -260,26 +216,10 @@ class Settings(Section):
         )
         if any("://" in host for host in self.web_push.hosts):
             raise ValueError("WEB_PUSH_HOSTS holds an address that is for tests only")
-        _refuse_weak("JWT_SECRET", self.tokens.secret)
+        refuse_weak("JWT_SECRET", self.tokens.secret)
         for secret in self.tokens.previous_secrets:  # whoever knows one of them can sign
-            _refuse_weak("JWT_PREVIOUS_SECRETS", secret)
+            refuse_weak("JWT_PREVIOUS_SECRETS", secret)
         return self
-
-
-def _refuse_examples(**secrets: SecretStr) -> None:
-    for name, secret in secrets.items():
-        if secret.get_secret_value().lower().startswith(_EXAMPLE_SECRETS):
-            raise ValueError(f"{name} is an example; production needs a secret of its own")
-
-
-def _refuse_weak(name: str, secret: SecretStr) -> None:
-    _refuse_examples(**{name: secret})
-    text = secret.get_secret_value()
-    if len(text) < SHORTEST_SECRET or len(set(text)) < FEWEST_DIFFERENT:
-        raise ValueError(
-            f"{name} needs {SHORTEST_SECRET} random characters in production;"
-            " make one with: openssl rand -base64 48"
-        )
 
 
 def load(**variables: str) -> Settings:

@@ -11,7 +11,7 @@ from structlog import get_logger
 from zxo import registry, settings
 from zxo.context import Context, open_context
 from zxo.housekeeping import keep_partitions
-from zxo.kit import lifeline, logging
+from zxo.kit import lifeline, logging, metrics
 from zxo.kit.db import is_away, open_pool
 from zxo.kit.jobs import build_queue, run_until
 from zxo.kit.outbox import relay_forever
@@ -33,9 +33,10 @@ async def _serve(configured: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_context(configured, role="worker") as ctx:
-        log.info("worker_started")
-        await work(ctx, stop)
+    with metrics.served(configured.host, configured.worker_port):
+        async with open_context(configured, role="worker") as ctx:
+            log.info("worker_started")
+            await work(ctx, stop)
     log.info("worker_stopped")
 
 

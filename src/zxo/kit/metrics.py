@@ -1,7 +1,8 @@
 """Prometheus metrics of this process, or of all processes of one server (multiprocess mode)."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prometheus_client import REGISTRY as PROCESS_REGISTRY
@@ -12,6 +13,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
     multiprocess,
+    start_http_server,
 )
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -49,6 +51,21 @@ def render(folder: str = "") -> bytes:
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+@contextmanager
+def served(host: str, port: int) -> Iterator[None]:
+    """Answers Prometheus for a process without an HTTP server of its own; port 0: does not."""
+    if not port:
+        yield
+        return
+    server, thread = start_http_server(port, host)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _forget_the_dead(folder: Path) -> None:
