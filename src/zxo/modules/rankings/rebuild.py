@@ -155,14 +155,10 @@ async def _build_all(ctx: Context, parts: Sequence[Part]) -> "array[int]":
 
 async def _parts(ctx: Context) -> list[Part]:
     async with ctx.db.connection() as connection, repository.patient(connection):
-        places = await repository.places(connection)
-    regions = [Region(*place) for place in places]
-    provinces = {board_of("province", region) for region in regions} - {None}
-    cities = {board_of("city", region) for region in regions} - {None}
+        provinces = await repository.provinces(connection)
     return [
         Part(NATIONAL),
-        *(Part(board) for board in sorted(filter(None, provinces))),
-        *(Part(board, inside=True) for board in sorted(filter(None, cities))),
+        *(Part(Board("province", province), inside=True) for province in provinces),
     ]
 
 
@@ -175,7 +171,7 @@ async def build(ctx: Context, part: Part) -> "array[int]":
     successors = Successors(ctx, part)
     # The primary: a replica's snapshot might be older than `since`.
     async with ctx.db.connection() as connection, repository.patient(connection):
-        async for rows in repository.stream(connection, part.root):
+        async for rows in repository.stream(connection, part.root, inside=part.inside):
             await successors.add(rows)
     await successors.compare()
     await successors.put_right(await boards.changed_since(ctx.valkey, since))

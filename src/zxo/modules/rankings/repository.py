@@ -40,8 +40,8 @@ PERSONS = f"""
 SELECT id, nickname, avatar FROM {_PEOPLE} WHERE id = ANY($1::bigint[]) AND {_SHOWN}
 """
 
-# Who is on some board: one row a province and city, both null where they are.
-PLACES = f"SELECT DISTINCT province, city FROM {_PEOPLE} WHERE {_SHOWN}"
+# Where somebody lives who is on some board.
+PROVINCES = f"SELECT DISTINCT province FROM {_PEOPLE} WHERE {_SHOWN} AND province IS NOT NULL"
 
 CLEAR_SNAPSHOT = "DELETE FROM rankings WHERE snapshot_date = $1 AND ranking_type = $2"
 
@@ -104,24 +104,28 @@ async def patient(connection: Connection) -> AsyncIterator[None]:
         yield
 
 
-async def stream(connection: Connection, board: Board) -> AsyncIterator[list[asyncpg.Record]]:
-    """Everybody on the board, some thousands at a time, in no order; in a transaction.
+async def stream(
+    connection: Connection, board: Board, *, inside: bool
+) -> AsyncIterator[list[asyncpg.Record]]:
+    """Everybody on the board, some thousands at a time, those of one place together.
 
-    Rows of id, score, and the parts of the region below the board's own.
+    Rows of id, score, and with `inside` the parts of the region below the board's own. In a
+    transaction.
     """
     condition, values = _on_board(board, 1)
-    inside = _LEVELS[TYPES.index(board.type) :]
+    below = _LEVELS[TYPES.index(board.type) :] if inside else ()
+    order = f"ORDER BY {', '.join(below)}" if below else ""
     cursor = await connection.cursor(
-        f"SELECT id, {_SCORE}, {', '.join(inside) or 'NULL'} FROM {_PEOPLE} WHERE {condition}",
+        f"SELECT {', '.join(('id', _SCORE, *below))} FROM {_PEOPLE} WHERE {condition} {order}",
         *values,
     )
     while rows := await cursor.fetch(_STREAMED, timeout=LONG_SECONDS):
         yield rows
 
 
-async def places(connection: Connection) -> list[tuple[str | None, str | None]]:
-    """The province and city of everybody on a board."""
-    return [(row[0], row[1]) for row in await connection.fetch(PLACES, timeout=LONG_SECONDS)]
+async def provinces(connection: Connection) -> list[str]:
+    """Those with anybody on a board."""
+    return [row[0] for row in await connection.fetch(PROVINCES, timeout=LONG_SECONDS)]
 
 
 async def persons(connection: Connection, ids: Collection[int]) -> dict[int, Person]:
