@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+from redis.exceptions import ConnectionError as LostConnection
 
 from tests.factories import Visitor, data
 from tests.kit.recorder import Recorder, states
@@ -81,6 +82,24 @@ async def test_a_job_that_fails_five_times_is_parked_with_its_payload_and_others
 
     await run_to_idle(pool, {"poisoned": poisoned})
     assert len(poisoned.payloads) == 5  # parked means: only by hand
+
+
+async def test_a_job_that_cannot_reach_valkey_waits_and_is_never_parked(
+    ctx: Context, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LONGEST_WAIT", timedelta(milliseconds=1))
+    tries = 0
+
+    async def needs_valkey(_: bytes) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3 * jobs.RUNS_BEFORE_PARKED:
+            raise LostConnection
+
+    await enqueue(ctx, ("a", b"x"))
+    await run_to_idle(pool, {"a": needs_valkey})
+    assert tries == 3 * jobs.RUNS_BEFORE_PARKED
+    assert await states(ctx) == {}
 
 
 @pytest.mark.usefixtures("soon")
