@@ -159,10 +159,10 @@ def drain(ctx: Context, settings: Settings) -> Callable[[], Awaitable[None]]:
     """Run the outbox and the jobs until nothing is left to do."""
 
     async def run() -> None:
-        while await relay(ctx.db, registry.REACTIONS):
-            pass
         async with asyncpg.create_pool(settings.database.dsn(), min_size=0, max_size=3) as pool:
             await run_to_idle(pool, registry.jobs(ctx))
+            while await relay(ctx.db, registry.REACTIONS):  # jobs may have published, too
+                await run_to_idle(pool, registry.jobs(ctx))
         ctx.memo.clear()  # as if its half second had passed
 
     return run

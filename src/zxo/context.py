@@ -23,7 +23,10 @@ from zxo.kit.presence import Presence
 from zxo.kit.security import TokenRing, eddsa_key, hmac_key
 from zxo.kit.tasks import end
 from zxo.kit.together import Gatherings
+from zxo.kit.turnstile import Turnstile
 from zxo.settings import Settings
+
+COUNTING_AT_ONCE = 3  # of a process's connections
 
 # $1: only those recorded in the last so many seconds; null: all. now(), not clock_timestamp(),
 # which no index can be asked for.
@@ -43,6 +46,7 @@ class Context:
     presence: Presence
     memo: Memo
     gatherings: Gatherings
+    counting: Turnstile  # for queries over whole boards
     caches: Caches
     tokens: TokenRing
     sealer: Sealer
@@ -111,6 +115,7 @@ async def open_context(
             presence=Presence(valkey),
             memo=Memo(),
             gatherings=Gatherings(),
+            counting=Turnstile(COUNTING_AT_ONCE),
             caches=Caches(bus),
             tokens=token_ring(settings),
             sealer=Sealer(_secrets(settings), "idempotency"),

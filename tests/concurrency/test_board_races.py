@@ -3,15 +3,20 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
+from redis.asyncio.client import Pipeline as ClientPipeline
+from redis.exceptions import ResponseError
 
 from tests.factories import FrozenClock, Visitor, data
 from zxo import registry
 from zxo.context import Context
-from zxo.kit import outbox
+from zxo.kit import metrics, outbox
 from zxo.kit.outbox import relay
 from zxo.modules.rankings import boards, rebuild, repository, upkeep
+from zxo.modules.rankings.rebuild import Part
 from zxo.modules.rankings.rules import NATIONAL, Board, Region, boards_of
 from zxo.modules.users import ProfileChanged
 
@@ -45,8 +50,10 @@ WHERE id = $1 RETURNING version
 
 
 @pytest.fixture(autouse=True)
-def settles_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many batches a part, as with millions of people."""
     monkeypatch.setattr(rebuild, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(repository, "_STREAMED", 30)
 
 
 async def populate(ctx: Context, clock: FrozenClock) -> list[int]:
@@ -54,6 +61,7 @@ async def populate(ctx: Context, clock: FrozenClock) -> list[int]:
     for home in HOMES:
         rows = await ctx.db.fetch(ADD_PEOPLE, clock.now(), PEOPLE // len(HOMES), *home)
         ids += [row[0] for row in rows]
+    await ctx.presence.seen(ids[::2])
     return ids
 
 
@@ -166,11 +174,65 @@ async def test_a_rebuild_repairs_drift_and_counts_it(ctx: Context, clock: Frozen
     await ctx.valkey.zadd(boards.key(NATIONAL), {f"{ids[0]:010d}": 5})
     await ctx.valkey.zrem(boards.key(NATIONAL), f"{ids[1]:010d}")
     await ctx.valkey.zadd(boards.key(street), {f"{10**9:010d}": 10**12})
-    before = rebuild.drifted._value.get()
+    before = metrics.board_drift.labels("rebuild")._value.get()
     assert await rebuild.rebuild(ctx) == 3
-    assert rebuild.drifted._value.get() == before + 3
+    assert metrics.board_drift.labels("rebuild")._value.get() == before + 3
     assert await rebuild.rebuild(ctx) == 0
     await agree(ctx)
+
+
+@pytest.mark.parametrize("step", ["begin", "fill", "are_whole", "place", "replace"])
+@pytest.mark.parametrize("when", [1, 3])
+async def test_what_is_lost_during_a_rebuild_is_not_taken_for_complete(
+    ctx: Context, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, step: str, when: int
+) -> None:
+    """Valkey is emptied before some step: readers see full boards, or are sent to PostgreSQL."""
+    ids = await populate(ctx, clock)
+    original, calls = getattr(boards, step), 0
+
+    async def lose_everything(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == when:
+            await ctx.valkey.flushall()
+        return await original(*arguments)
+
+    monkeypatch.setattr(boards, step, lose_everything)
+    await upkeep.refresh(ctx, {ids[0]: ()})  # somebody to be put right
+    with suppress(rebuild.BoardsLost, ResponseError):
+        await rebuild.rebuild(ctx)
+    monkeypatch.undo()
+    for board in EVERY_BOARD:
+        page = await boards.page(ctx.valkey, board, 1, PEOPLE + 1)
+        assert page is None or list(page.places) == await in_postgresql(ctx, board), board
+    await rebuild.look_after(ctx)
+    await rebuild.rebuild(ctx)
+    await agree(ctx)
+
+
+async def test_what_is_put_back_grows_with_the_people_and_not_with_the_boards(
+    ctx: Context, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A province of 600 streets, and everybody about."""
+    ids = await populate(ctx, clock)
+    await ctx.db.execute(
+        "UPDATE users SET province = '广东省', city = '深圳市', district = '南山区'"
+    )
+    await ctx.db.execute("UPDATE users SET street = 'street ' || id")
+    await ctx.presence.seen(ids)
+    commands = 0
+    original = ClientPipeline.execute
+
+    async def count(pipe: ClientPipeline, *arguments: Any) -> Any:
+        nonlocal commands
+        commands += len(pipe.command_stack)
+        return await original(pipe, *arguments)
+
+    await rebuild.rebuild(ctx)
+    await upkeep.refresh(ctx, dict.fromkeys(ids, ()))
+    monkeypatch.setattr(ClientPipeline, "execute", count)
+    await rebuild.build(ctx, Part(Board("province", "广东省"), inside=True))
+    assert commands < 20 * PEOPLE
 
 
 async def test_whoever_is_on_the_way_is_no_drift(ctx: Context, clock: FrozenClock) -> None:

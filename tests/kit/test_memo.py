@@ -39,6 +39,17 @@ async def test_an_answer_serves_until_its_time_is_over(oracle: Oracle) -> None:
     assert [await known.get("c", -1, oracle.answer) for _ in range(2)] == [3, 4]
 
 
+async def test_a_slow_answer_is_not_asked_for_again_while_it_is_under_way(oracle: Oracle) -> None:
+    known = Memo()
+    oracle.may_answer.clear()
+    first = asyncio.create_task(known.get("a", 0.001, oracle.answer))
+    await asyncio.sleep(0.01)  # longer than an answer lasts
+    second = asyncio.create_task(known.get("a", 0.001, oracle.answer))
+    await asyncio.sleep(0)
+    oracle.may_answer.set()
+    assert await asyncio.gather(first, second) == [1, 1]
+
+
 async def test_those_who_ask_at_once_share_one_question(oracle: Oracle) -> None:
     known = Memo()
     oracle.may_answer.clear()

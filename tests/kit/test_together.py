@@ -62,6 +62,24 @@ async def test_a_failure_is_told_to_those_who_asked_together_and_no_others(
     assert await together.ask(5) == 10
 
 
+async def test_all_who_wait_hear_of_an_outage_at_once(carrier: Carrier) -> None:
+    together = Together(carrier.carry, 2)
+    carrier.failure = LookupError()
+    told = await asyncio.gather(*map(together.ask, range(9)), return_exceptions=True)
+    assert [type(error) for error in told] == [LookupError] * 9
+    assert len(carrier.batches) == 1
+
+
+async def test_a_wrong_number_of_answers_is_a_failure_and_not_the_end() -> None:
+    async def forget_one(numbers: Sequence[int]) -> list[int]:
+        return list(numbers[1:])
+
+    together = Together(forget_one, 200)
+    for _ in range(2):
+        told = await asyncio.gather(*map(together.ask, range(2)), return_exceptions=True)
+        assert any(isinstance(error, ValueError) for error in told)
+
+
 async def test_whoever_goes_away_is_left_out(carrier: Carrier) -> None:
     together = Together(carrier.carry, 200)
     asking = [asyncio.create_task(together.ask(number)) for number in range(3)]

@@ -84,6 +84,17 @@ async def enqueue_once(connection: Connection, name: str) -> None:
     await queries.enqueue(name, None, dedupe_key=name, on_conflict="skip")
 
 
+WAITING = """
+SELECT EXISTS (SELECT FROM outbox)
+    OR EXISTS (SELECT FROM pgqueuer WHERE starts_with(entrypoint, $1) AND status <> 'failed')
+"""
+
+
+async def are_waiting(connection: Connection, prefix: str) -> bool:
+    """Whether events, or jobs whose names begin so, wait to be handled; parked ones do not."""
+    return bool(await connection.fetchval(WAITING, prefix))
+
+
 def build_queue(
     pool: asyncpg.Pool, jobs: Mapping[str, Run], schedule: Sequence[Scheduled] = ()
 ) -> PgQueuer:

@@ -6,6 +6,7 @@ For what may be a moment old and is the same for everybody who asks. Not for row
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -17,36 +18,41 @@ class Memo:
     """Answers by key, in this process; those asked for at the same moment share one task."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
+        self._known: dict[Hashable, _Known] = {}
 
     async def get(self, key: Hashable, seconds: float, answer: Callable[[], Awaitable[T]]) -> T:
         """What `answer` said at most `seconds` before. Raises what it raises, to all who wait."""
         known = self._known.get(key)
-        if known is None or known[0] < time.monotonic():
-            task = asyncio.ensure_future(_call(answer))
-            self._remember(key, time.monotonic() + seconds, task)
-            task.add_done_callback(lambda done: self._forget_failure(key, done))
-        else:
-            task = known[1]
+        if known is None or (known.task.done() and known.until < time.monotonic()):
+            known = self._ask(key, seconds, answer)
         # Shielded: one caller who goes away takes nothing from the others.
-        result: T = await asyncio.shield(task)
+        result: T = await asyncio.shield(known.task)
         return result
 
     def clear(self) -> None:
         """Forget everything."""
         self._known.clear()
 
-    def _remember(self, key: Hashable, until: float, task: asyncio.Task[Any]) -> None:
+    def _ask(self, key: Hashable, seconds: float, answer: Callable[[], Awaitable[T]]) -> "_Known":
+        known = _Known(asyncio.ensure_future(_call(answer)))
+        known.task.add_done_callback(lambda _: self._answered(key, known, seconds))
         self._known.pop(key, None)
-        self._known[key] = until, task
+        self._known[key] = known
         if len(self._known) > MOST:
             del self._known[next(iter(self._known))]
+        return known
 
-    def _forget_failure(self, key: Hashable, task: asyncio.Task[Any]) -> None:
-        known = self._known.get(key)
-        failed = task.cancelled() or task.exception() is not None
-        if failed and known is not None and known[1] is task:
+    def _answered(self, key: Hashable, known: "_Known", seconds: float) -> None:
+        known.until = time.monotonic() + seconds
+        failed = known.task.cancelled() or known.task.exception() is not None
+        if failed and self._known.get(key) is known:
             del self._known[key]
+
+
+@dataclass(eq=False)
+class _Known:
+    task: asyncio.Task[Any]
+    until: float = 0.0  # set when the answer is there
 
 
 async def _call(answer: Callable[[], Awaitable[T]]) -> T:

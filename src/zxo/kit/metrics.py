@@ -30,6 +30,9 @@ sockets = Gauge("websockets", "Sockets by state", ["state"], multiprocess_mode="
 socket_events = Counter("websocket_events", "Events sent to sockets", ["type"])
 sockets_closed = Counter("websockets_closed", "Sockets closed, by reason", ["reason"])
 
+# Entries of projections in Valkey that differed from PostgreSQL's, by what found them.
+board_drift = Counter("ranking_drift", "Board entries unlike PostgreSQL's", ["found_by"])
+
 # Finding a labelled child costs more than observing it.
 _children: dict[tuple[str, str, int], Histogram] = {}
 

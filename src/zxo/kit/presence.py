@@ -28,7 +28,7 @@ class Presence:
             await pipe.execute()
 
     async def recently(self, ids: Collection[int]) -> set[int]:
-        """Those of `ids` seen in the last 15 minutes; nobody where Valkey is away."""
+        """Those of `ids` seen in the last 15 minutes or so; nobody where Valkey is away."""
         if not ids:
             return set()
         asked = list(ids)

@@ -23,7 +23,7 @@ class Together(Generic[Q, A]):
         self._asking: asyncio.Task[None] | None = None
 
     async def ask(self, question: Q) -> A:
-        """The answer. Raises what `answer` raises, to all who asked together."""
+        """The answer. Raises what `answer` raises, to all who are waiting then."""
         future: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
         if self._asking is None:
@@ -31,18 +31,19 @@ class Together(Generic[Q, A]):
         return await future
 
     async def _ask_all(self) -> None:
-        while self._waiting:
-            together, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            try:
+        try:
+            while self._waiting:
+                together, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 answers = await self._answer([question for question, _ in together])
-            except Exception as error:  # whoever asked is told
-                for _, future in together:
-                    _tell(future, error)
-            else:
                 for (_, future), answer in zip(together, answers, strict=True):
                     if not future.done():  # whoever asked may have gone away
                         future.set_result(answer)
-        self._asking = None
+        except Exception as error:  # whoever waits is told, those whose turn has not come too
+            for _, future in (*together, *self._waiting):
+                _tell(future, error)
+            self._waiting = []
+        finally:
+            self._asking = None
 
 
 def _tell(future: asyncio.Future[Any], error: Exception) -> None:

@@ -1,13 +1,17 @@
 """What the four routes tell, and to whom."""
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.conftest import client_of, running
 from tests.factories import FrozenClock, Visitor, data, refusal
 from tests.modules.rankings.conftest import SHENZHEN, Drain, board, make_member
 from zxo.context import Context
+from zxo.kit.pages import encode_cursor
 from zxo.modules.rankings import rebuild
+from zxo.settings import Settings, ValkeySettings
 
 ROUTES = ("/rankings", "/rankings/me", "/rankings/around", "/rankings/me/history")
 
@@ -209,6 +213,55 @@ def _number(people: list[Visitor], user_id: int) -> int:
     return [person.user["id"] for person in people].index(user_id) + 1
 
 
+async def test_without_valkey_the_answers_are_the_same(
+    visitor: Visitor,
+    ctx: Context,
+    settings: Settings,
+    clock: FrozenClock,
+    drain: Drain,
+) -> None:
+    people = await checked_in(visitor, 5, clock)
+    await drain()
+    await rebuild.rebuild(ctx)
+    dead = settings.model_copy(update={"valkey": ValkeySettings(url="redis://127.0.0.1:1")})
+    async with running(dead, clock) as app, client_of(app) as client:
+        for index in (0, 2, 4):
+            here = people[index]
+            there = Visitor(client, here.token)
+            for path in ("/rankings", "/rankings/me", "/rankings/around"):
+                expected = data(await here.get(path, type="street"))
+                assert data(await there.get(path, type="street")) == expected
+        deep = {"cursor": encode_cursor(1001)}
+        assert refusal(await there.get("/rankings", type="city", **deep), 503) == "unavailable"
+
+
+async def test_whoever_hides_before_the_first_day_is_told_so(alice: Visitor) -> None:
+    data(await alice.put("/users/me", **SHENZHEN))
+    data(await alice.put("/users/me/settings", showInRanking=False))
+    assert data(await alice.get("/rankings", type="city"))["myRanking"] == {"hidden": True}
+    assert data(await alice.get("/rankings/me", type="city"))["city"] == {"hidden": True}
+
+
+@pytest.mark.parametrize("tier", ["free", "vip"])
+async def test_a_new_national_rank_is_told_to_members_only(
+    alice: Visitor, ctx: Context, drain: Drain, tier: str
+) -> None:
+    await rebuild.rebuild(ctx)
+    await make_member(ctx, alice, tier)
+    data(await alice.put("/users/me", **SHENZHEN))
+    await drain()
+    for kind in ("province", "city", "district", "street"):
+        await board(alice, kind)
+    await drain()  # boards that nobody was on are built
+    await ctx.presence.seen([alice.user["id"]])
+    data(await alice.post("/check-in"))
+    await drain()
+    told = await ctx.db.fetchval("SELECT data FROM notifications WHERE type = 'ranking_changed'")
+    ranks = json.loads(told)
+    assert ranks.pop("national", None) == (None if tier == "free" else 1)
+    assert ranks == {"province": 1, "city": 1, "district": 1, "street": 1}
+
+
 async def test_everything_that_was_lost_is_rebuilt_within_a_minute(
     visitor: Visitor, ctx: Context, clock: FrozenClock, drain: Drain
 ) -> None:
@@ -221,4 +274,4 @@ async def test_everything_that_was_lost_is_rebuilt_within_a_minute(
     assert sorted(await ctx.valkey.keys("zxo:board:*")) == before
     assert len(before) == 5
     ttls = [await ctx.valkey.ttl(name) for name in before]
-    assert all(0 < ttl <= 3 * 3600 for ttl in ttls)
+    assert all(0 < ttl <= 2 * 3600 for ttl in ttls)

@@ -8,7 +8,7 @@ import pytest
 from tests.factories import FrozenClock, Visitor, data, refusal
 from tests.modules.rankings.conftest import SHENZHEN, Drain, make_member
 from zxo.context import Context
-from zxo.modules.rankings import handlers
+from zxo.modules.rankings import handlers, repository
 
 HISTORY = "/rankings/me/history"
 
@@ -61,6 +61,54 @@ async def test_a_snapshot_that_is_taken_again_is_the_same(
     assert len(before) == 5 + 1
 
 
+async def test_what_is_counted_after_midnight_belongs_to_the_next_day(
+    alice: Visitor, bob: Visitor, ctx: Context, clock: FrozenClock
+) -> None:
+    """Also where the worker comes late."""
+    for person in (alice, bob):
+        data(await person.put("/users/me", **SHENZHEN))
+        data(await person.post("/check-in"))
+        clock.advance(minutes=1)
+    clock.set("2025-12-02T00:01:00+08:00")
+    data(await bob.post("/check-in"))
+    newcomer = await bob.log_in("newcomer")
+    data(await newcomer.put("/users/me", **SHENZHEN))
+    data(await newcomer.post("/check-in"))
+    clock.set("2025-12-02T15:00:00+08:00")
+    await handlers.take_snapshot(ctx)
+    assert await history(alice, "street") == [("2025-12-01", 1, 1)]
+    assert await history(bob, "street") == [("2025-12-01", 2, 1)]
+    assert await history(newcomer, "street") == []
+
+
+async def test_whoever_hides_while_a_snapshot_is_written_is_not_in_it(
+    alice: Visitor, ctx: Context, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data(await alice.post("/check-in"))
+    original = repository.take_snapshot
+
+    async def write_slowly(connection: Any, *arguments: Any) -> None:
+        await original(connection, *arguments)
+        await ctx.db.execute("UPDATE user_settings SET show_in_ranking = false")
+        await drain()  # the past is deleted, as far as it can be seen
+
+    monkeypatch.setattr(repository, "take_snapshot", write_slowly)
+    await handlers.take_snapshot(ctx)
+    assert await ctx.db.fetchval("SELECT count(*) FROM rankings") == 0
+
+
+async def test_people_change_their_data_while_a_snapshot_is_written(
+    alice: Visitor, ctx: Context, clock: FrozenClock
+) -> None:
+    """The rows that refer to them are not committed yet."""
+    data(await alice.post("/check-in"))
+    day = date(2025, 11, 30)
+    midnight = clock.now() + timedelta(days=1)
+    async with ctx.db.transaction() as connection:
+        await repository.take_snapshot(connection, "national", day, midnight, clock.now())
+        data(await alice.put("/users/me", nickname="阿丽"))
+
+
 async def test_whoever_hides_loses_the_past_too(
     alice: Visitor, bob: Visitor, ctx: Context, clock: FrozenClock, drain: Drain
 ) -> None:
@@ -90,6 +138,10 @@ async def test_ninety_days_are_kept(alice: Visitor, ctx: Context, clock: FrozenC
     assert oldest == date(2025, 12, 2) - timedelta(days=90)
     await make_member(ctx, alice)
     assert len(await history(alice, "national", days=90)) == 90
+
+
+async def test_the_past_of_a_region_that_is_not_set_is_not_asked_for(alice: Visitor) -> None:
+    assert refusal(await alice.get(HISTORY, type="city"), 400) == "region_not_set"
 
 
 @pytest.mark.parametrize("days", ["0", "91", "x", "-1"])

@@ -1,8 +1,8 @@
 """The boards in Valkey: sorted sets that PostgreSQL can always rebuild.
 
-A board is complete if it holds the sentinel, which only a rebuild puts there: a key that was lost,
-and that changes of single people have begun anew, does not hold it. The sentinel has the lowest
-score and stands behind everybody.
+A board is complete if it holds the sentinel, with which a rebuild begins it: a key that was lost,
+and that changes of single people (or the rest of a rebuild) have begun anew, does not hold it. The
+sentinel has the lowest score and stands behind everybody.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -15,10 +15,12 @@ from zxo.modules.rankings.models import Mine, Place
 from zxo.modules.rankings.rules import Board, days_of, member
 
 SENTINEL, SENTINEL_SCORE = "-", -1
-KEPT_SECONDS = 3 * 3600  # every hourly rebuild begins this anew
+KEPT_SECONDS = 2 * 3600  # every hourly rebuild begins this anew
 HALF_SECONDS = 600  # a rebuild that was cut off leaves nothing behind for longer
 
-CHANGED = "zxo:boards:changed"  # user ids by when they were last put in place, for rebuilds
+# For rebuilds: user ids by when they were last put in place; and which boards somebody has left,
+# as "id type:path", by when.
+CHANGED, LEFT = "zxo:boards:changed", "zxo:boards:left"
 CHANGED_SECONDS = 600
 
 SCANNED = 500  # of a board, or of boards, at a time
@@ -62,11 +64,12 @@ async def mine(valkey: Redis, user_id: int, boards: Sequence[Board]) -> dict[Boa
             pipe.zcard(key(board))
             pipe.zscore(key(board), SENTINEL)
         answers = await pipe.execute()
-    return {
-        board: Mine(place[0] + 1, count - 1, days_of(place[1])) if place else None
-        for board, (place, count, complete) in zip(boards, _by(3, answers), strict=True)
-        if complete is not None
-    }
+    found: dict[Board, Mine | None] = {}
+    for board, (place, count, complete) in zip(boards, _by(3, answers), strict=True):
+        if complete is not None:
+            total = max(count - 1, place[0] + 1) if place else 0  # somebody may just have left
+            found[board] = Mine(place[0] + 1, total, days_of(place[1])) if place else None
+    return found
 
 
 class Spot(NamedTuple):
@@ -75,7 +78,7 @@ class Spot(NamedTuple):
 
 
 async def spots(valkey: Redis, asked: Iterable[tuple[Board, int]]) -> list[Spot | None]:
-    """Where users stand on boards that are complete; None: not on it."""
+    """Where users stand on boards that were complete a moment ago; None: not on it."""
     async with valkey.pipeline(transaction=False) as pipe:
         for board, user_id in asked:
             pipe.zrevrank(key(board), member(user_id), withscore=True)
@@ -151,20 +154,31 @@ def _ask(pipe: Pipeline, asked: Iterable[tuple[bytes, Board]]) -> None:
         pipe.zscore(key(board), SENTINEL)
 
 
-async def note_changed(valkey: Redis, ids: Iterable[int]) -> None:
-    """Let a rebuild that is under way know whom to put in place again."""
+async def note_changed(valkey: Redis, people: Mapping[int, Collection[Board]]) -> None:
+    """Let a rebuild that is under way know whom to put in place again, and off which boards."""
     moment = await now(valkey)
+    left = [
+        f"{number} {board.type}:{board.code}" for number, some in people.items() for board in some
+    ]
     async with valkey.pipeline(transaction=False) as pipe:
-        pipe.zadd(CHANGED, dict.fromkeys(map(str, ids), moment))
-        pipe.zremrangebyscore(CHANGED, "-inf", moment - CHANGED_SECONDS)
-        pipe.expire(CHANGED, CHANGED_SECONDS)
+        for name, members in ((CHANGED, list(map(str, people))), (LEFT, left)):
+            if members:
+                pipe.zadd(name, dict.fromkeys(members, moment))
+            pipe.zremrangebyscore(name, "-inf", moment - CHANGED_SECONDS)
+            pipe.expire(name, CHANGED_SECONDS)
         await pipe.execute()
 
 
-async def changed_since(valkey: Redis, moment: int) -> list[int]:
-    """Who was put in place at `moment` (of `now`) or later."""
+async def changed_since(valkey: Redis, moment: int) -> dict[int, set[Board]]:
+    """Who was put in place at `moment` (of `now`) or later, and the boards that they have left."""
     found: Any = await valkey.zrange(CHANGED, moment, "+inf", byscore=True)
-    return [int(who) for who in found]
+    left: Any = await valkey.zrange(LEFT, moment, "+inf", byscore=True)
+    people: dict[int, set[Board]] = {int(who): set() for who in found}
+    for note in left:
+        number, _, name = note.decode().partition(" ")
+        kind, _, code = name.partition(":")
+        people.setdefault(int(number), set()).add(Board(kind, code))
+    return people
 
 
 class Filled(NamedTuple):
@@ -172,6 +186,16 @@ class Filled(NamedTuple):
 
     differing: list[int]  # ids whose score there is another one, or missing
     found: dict[Board, int]  # how many of the members are there, by board
+
+
+async def begin(valkey: Redis, some: Iterable[Board], suffix: str) -> None:
+    """Begin the successors of boards. One that is lost later is not complete any more."""
+    async with valkey.pipeline(transaction=False) as pipe:
+        for board in some:
+            name = key(board, suffix)
+            pipe.zadd(name, {SENTINEL: SENTINEL_SCORE})
+            pipe.expire(name, HALF_SECONDS)
+        await pipe.execute()
 
 
 async def fill(valkey: Redis, put: Mapping[Board, Members], suffix: str) -> Filled:
@@ -232,25 +256,28 @@ async def _not_in_successor(valkey: Redis, board: Board, suffix: str) -> AsyncIt
             return
 
 
+async def are_whole(valkey: Redis, sizes: Mapping[Board, int], suffix: str) -> bool:
+    """Whether the successors are complete, and hold so many people each."""
+    async with valkey.pipeline(transaction=False) as pipe:
+        for board in sizes:
+            pipe.zcard(key(board, suffix))
+            pipe.zscore(key(board, suffix), SENTINEL)
+        answers = await pipe.execute()
+    return all(
+        complete is not None and count - 1 == size
+        for size, (count, complete) in zip(sizes.values(), _by(2, answers), strict=True)
+    )
+
+
 async def replace(valkey: Redis, names: Sequence[Board], suffix: str) -> None:
-    """Put the successors, complete now, into the boards' places."""
+    """Put the successors into the boards' places. Raises ResponseError where one was lost."""
     for start in range(0, len(names), SCANNED):
         async with valkey.pipeline(transaction=False) as pipe:
             for board in names[start : start + SCANNED]:
-                successor = key(board, suffix)
-                pipe.zadd(successor, {SENTINEL: SENTINEL_SCORE})
-                pipe.expire(successor, KEPT_SECONDS)
-                pipe.rename(successor, key(board))
+                pipe.expire(key(board, suffix), KEPT_SECONDS)
+                pipe.rename(key(board, suffix), key(board))
             await pipe.execute()
 
 
 async def is_complete(valkey: Redis, board: Board) -> bool:
     return await valkey.zscore(key(board), SENTINEL) is not None
-
-
-async def present(valkey: Redis, board: Board, ids: Sequence[int], suffix: str = "") -> set[int]:
-    """Those of `ids` (at least one) that are on the board."""
-    scores: Any = await valkey.execute_command(  # type: ignore[no-untyped-call]
-        "ZMSCORE", key(board, suffix), *map(member, ids)
-    )
-    return {number for number, score in zip(ids, scores, strict=True) if score is not None}

@@ -1,6 +1,6 @@
 """What the boards are made of."""
 
-from datetime import date
+from datetime import date, datetime
 from enum import Enum
 from typing import Generic, NamedTuple, TypeVar
 
@@ -23,6 +23,8 @@ class Standing(msgspec.Struct, frozen=True):
     reached: int
     region: Region
     shown: bool
+    member_type: str
+    member_expiry_at: datetime | None
 
     @property
     def score(self) -> int:

@@ -10,14 +10,14 @@ import asyncio
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from prometheus_client import Counter
 from structlog import get_logger
 
 from zxo.context import Context
+from zxo.kit import metrics
 from zxo.kit.tasks import end
 from zxo.modules.rankings import boards, repository, rules, upkeep
 from zxo.modules.rankings.boards import Members
@@ -35,9 +35,8 @@ from zxo.modules.rankings.rules import (
 log = get_logger(__name__)
 
 AT_ONCE = 3  # parts
+MARGIN_SECONDS = 5
 SETTLE_SECONDS = 2.0  # within which a change reaches the boards
-
-drifted = Counter("ranking_drift", "Board entries that a rebuild found to differ from PostgreSQL's")
 
 
 class Part(NamedTuple):
@@ -60,6 +59,10 @@ class Part(NamedTuple):
         return self.inside and board_of(self.root.type, region_of(board)) == self.root
 
 
+class BoardsLost(Exception):
+    """Valkey lost what was being built: to be tried again."""
+
+
 class Successors:
     """The boards of a part in the making."""
 
@@ -67,9 +70,16 @@ class Successors:
         self._ctx = ctx
         self._part = part
         self._suffix = f":next:{uuid4().hex}"  # of this run alone: two must not mix
-        self._boards = {part.root}
+        self._sizes: dict[Board, int] = {}
         self._found: dict[Board, int] = {}
         self.suspects = array("q")  # there may be millions
+
+    async def begin(self, some: Iterable[Board]) -> None:
+        """Begin those that are not yet; before anything of theirs is read or written."""
+        new = dict.fromkeys(set(some) - self._sizes.keys(), 0)
+        if new:
+            await boards.begin(self._ctx.valkey, new, self._suffix)
+            self._sizes |= new
 
     async def add(self, rows: Iterable[Any]) -> None:
         """Put people, as the part's stream has them, onto the part's successors."""
@@ -78,48 +88,54 @@ class Successors:
             who = rules.member(number)
             for board in self._part.boards(*inside):
                 put[board][who] = score
+        await self.begin(put)
         filled = await boards.fill(self._ctx.valkey, put, self._suffix)
-        self._boards |= put.keys()
         self.suspects.extend(filled.differing)
+        for board, members in put.items():
+            self._sizes[board] += len(members)
         for board, count in filled.found.items():
             self._found[board] = self._found.get(board, 0) + count
 
     async def compare(self) -> None:
-        """Look for people who are on a board in use, and should not be."""
+        """Look for people who are on a board in use, and should not be. Raises BoardsLost."""
+        if not await boards.are_whole(self._ctx.valkey, self._sizes, self._suffix):
+            raise BoardsLost
         async for ids in boards.surplus(self._ctx.valkey, self._found, self._suffix):
             self.suspects.extend(ids)
 
-    async def put_right(self, ids: Collection[int]) -> None:
+    async def put_right(self, people: Mapping[int, Collection[Board]]) -> None:
         """People as they are now, whatever the snapshot said of them."""
-        for chunk in rules.in_chunks(list(ids), upkeep.CHUNK):
-            async with self._ctx.db.connection() as connection:
-                standings = await repository.standings(connection, chunk)
-            people = dict.fromkeys(
-                await self.concerned(chunk, standings, self._suffix), self._boards
-            )
-            put, drop = upkeep.writes((s for s in standings if s.user_id in people), people)
+        for chunk, standings in await self._standings(people):
+            put, drop = upkeep.writes(standings, chunk)
             put = {board: who for board, who in put.items() if self._part.covers(board)}
-            drop = {board: who for board, who in drop.items() if board in self._boards}
+            await self.begin(put)
+            drop = {board: who for board, who in drop.items() if board in self._sizes}
             await boards.place(self._ctx.valkey, put, drop, self._suffix)
-            self._boards |= put.keys()
-
-    async def concerned(
-        self, ids: Sequence[int], standings: Iterable[Standing], suffix: str = ""
-    ) -> set[int]:
-        """Those of `ids` who are on the part's boards, or belong there."""
-        found = await boards.present(self._ctx.valkey, self._part.root, ids, suffix)
-        return found | {s.user_id for s in standings if any(map(self._part.covers, s.boards))}
 
     async def take_over(self) -> None:
         """Replace the boards in use."""
-        await boards.replace(self._ctx.valkey, list(self._boards), self._suffix)
+        await boards.replace(self._ctx.valkey, list(self._sizes), self._suffix)
 
-    async def put_back(self, ids: Sequence[int]) -> None:
+    async def put_back(self, people: Mapping[int, Collection[Board]]) -> None:
         """Put people in place whose last change went to the boards that were replaced."""
-        async with self._ctx.db.connection() as connection:
-            standings = await repository.standings(connection, ids)
-        people = await self.concerned(ids, standings)
-        await upkeep.refresh(self._ctx, dict.fromkeys(people, self._boards))
+        for chunk, standings in await self._standings(people):
+            touched = dict(chunk)
+            for standing in standings:
+                everywhere = {*boards_of(standing.region), *chunk[standing.user_id]}
+                if not any(map(self._part.covers, everywhere)):
+                    del touched[standing.user_id]
+            await upkeep.refresh(self._ctx, touched, tell=False)
+
+    async def _standings(
+        self, people: Mapping[int, Collection[Board]]
+    ) -> list[tuple[Mapping[int, Collection[Board]], list[Standing]]]:
+        """Some people at a time, with how they stand now."""
+        found: list[tuple[Mapping[int, Collection[Board]], list[Standing]]] = []
+        for ids in rules.in_chunks(list(people), upkeep.CHUNK):
+            async with self._ctx.db.connection() as connection:
+                standings = await repository.standings(connection, ids)
+            found.append(({number: people[number] for number in ids}, standings))
+        return found
 
 
 async def rebuild(ctx: Context) -> int:
@@ -131,7 +147,7 @@ async def rebuild(ctx: Context) -> int:
     parts = await _parts(ctx)
     suspects = await _build_all(ctx, parts)
     drift = await _settled(ctx, suspects, since)
-    drifted.inc(drift)
+    metrics.board_drift.labels("rebuild").inc(drift)
     seconds = round(time.monotonic() - began, 2)
     log.info("boards_rebuilt", parts=len(parts), drift=drift, seconds=seconds)
     return drift
@@ -165,10 +181,12 @@ async def _parts(ctx: Context) -> list[Part]:
 async def build(ctx: Context, part: Part) -> "array[int]":
     """Make one part anew; who stood elsewhere than they should, an id an entry.
 
-    Among them are those who were only on their way.
+    Among them are those who were only on their way. Raises BoardsLost, and what redis-py raises.
     """
-    since = await boards.now(ctx.valkey)
+    # Some seconds earlier: after a fail-over Valkey's clock may be behind. Twice does no harm.
+    since = await boards.now(ctx.valkey) - MARGIN_SECONDS
     successors = Successors(ctx, part)
+    await successors.begin([part.root])
     # The primary: a replica's snapshot might be older than `since`.
     async with ctx.db.connection() as connection, repository.patient(connection):
         async for rows in repository.stream(connection, part.root, inside=part.inside):
@@ -176,8 +194,7 @@ async def build(ctx: Context, part: Part) -> "array[int]":
     await successors.compare()
     await successors.put_right(await boards.changed_since(ctx.valkey, since))
     await successors.take_over()
-    for chunk in rules.in_chunks(await boards.changed_since(ctx.valkey, since), upkeep.CHUNK):
-        await successors.put_back(chunk)
+    await successors.put_back(await boards.changed_since(ctx.valkey, since))
     return successors.suspects
 
 
@@ -187,7 +204,10 @@ async def _settled(ctx: Context, suspects: "array[int]", since: int) -> int:
         return 0
     await asyncio.sleep(SETTLE_SECONDS)
     # Whoever was put in place shortly before may have been so after we had asked for the time.
-    moved = set(await boards.changed_since(ctx.valkey, since - 1))
+    moved = await boards.changed_since(ctx.valkey, since - MARGIN_SECONDS)
+    if await upkeep.is_behind(ctx):
+        log.warning("drift_not_counted", suspects=len(suspects))  # most are on their way
+        return 0
     return sum(number not in moved for number in suspects)
 
 

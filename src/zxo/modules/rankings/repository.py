@@ -30,7 +30,8 @@ _ORDER = f"total_days DESC, {_REACHED}, id DESC"
 _PEOPLE = "users JOIN user_settings ON user_id = id"
 
 STANDINGS = f"""
-SELECT id, version, total_days, coalesce({_REACHED}, 0), {", ".join(_LEVELS)}, {_SHOWN}
+SELECT id, version, total_days, coalesce({_REACHED}, 0), {", ".join(_LEVELS)}, {_SHOWN},
+       member_type, member_expiry_at
 FROM {_PEOPLE}
 """
 
@@ -42,6 +43,19 @@ SELECT id, nickname, avatar FROM {_PEOPLE} WHERE id = ANY($1::bigint[]) AND {_SH
 
 # Where somebody lives who is on some board.
 PROVINCES = f"SELECT DISTINCT province FROM {_PEOPLE} WHERE {_SHOWN} AND province IS NOT NULL"
+
+# How people stood at $1: of those who have counted since, without what they counted.
+AT_THE_END = f"""
+SELECT id, {", ".join(_LEVELS)}, total_days - coalesce(since.days, 0) AS total_days,
+       CASE WHEN since.days > 0 THEN since.before ELSE total_days_reached_at
+       END AS total_days_reached_at
+FROM {_PEOPLE} LEFT JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE record.created_at >= $1) AS days,
+           max(record.created_at) FILTER (WHERE record.created_at < $1) AS before
+    FROM check_in_records AS record WHERE record.user_id = users.id
+) AS since ON users.total_days_reached_at >= $1
+WHERE {_SHOWN}
+"""
 
 CLEAR_SNAPSHOT = "DELETE FROM rankings WHERE snapshot_date = $1 AND ranking_type = $2"
 
@@ -56,6 +70,11 @@ FORGET_HIDDEN = """
 DELETE FROM rankings USING user_settings
 WHERE rankings.user_id = ANY($1::bigint[])
   AND user_settings.user_id = rankings.user_id AND NOT show_in_ranking
+"""
+
+FORGET_HIDDEN_ON = """
+DELETE FROM rankings USING user_settings
+WHERE snapshot_date = $1 AND user_settings.user_id = rankings.user_id AND NOT show_in_ranking
 """
 
 HISTORY = """
@@ -82,8 +101,8 @@ def _on_board(board: Board, first: int) -> tuple[str, list[str]]:
 
 
 def _standing(row: asyncpg.Record) -> Standing:
-    number, version, days, reached, *region, shown = row
-    return Standing(number, version, days, reached, Region(*region), shown)
+    number, version, days, reached, *region, shown, member_type, expiry = row
+    return Standing(number, version, days, reached, Region(*region), shown, member_type, expiry)
 
 
 async def standings(connection: Connection, ids: Collection[int]) -> list[Standing]:
@@ -166,16 +185,19 @@ async def mine(connection: Connection, board: Board, standing: Standing) -> Mine
         *values,
     )
     assert row is not None, "an aggregate returns one row"
-    return Mine(row[1] + 1, row[0], standing.days)
+    # A replica may not have the user yet.
+    return Mine(row[1] + 1, max(row[0], row[1] + 1), standing.days)
 
 
 async def is_hidden(connection: Connection, user_id: int) -> bool:
     return bool(await connection.fetchval(IS_HIDDEN, user_id))
 
 
-async def take_snapshot(connection: Connection, kind: BoardType, day: date, now: datetime) -> None:
-    """Write how everybody stands on the boards of this type, as of `day`, in place of what was
-    written before. In a transaction."""
+async def take_snapshot(
+    connection: Connection, kind: BoardType, day: date, end: datetime, now: datetime
+) -> None:
+    """Write how everybody stood on the boards of this type at `end`, the end of `day`, in place of
+    what was written before. In a transaction."""
     levels = _LEVELS[: TYPES.index(kind)]
     code = " || '/' || ".join(f"coalesce({level}, '')" for level in levels) or "''"
     unset = f"AND {levels[-1]} IS NOT NULL" if levels else ""
@@ -185,11 +207,12 @@ async def take_snapshot(connection: Connection, kind: BoardType, day: date, now:
         INSERT INTO rankings (user_id, ranking_type, region_code, rank_position, total_days,
                               snapshot_date, created_at)
         SELECT id, $2, {code}, rank() OVER (PARTITION BY {code} ORDER BY {_ORDER}), total_days,
-               $1, $3
-        FROM {_PEOPLE} WHERE {_SHOWN} {unset}
+               $3, $4
+        FROM ({AT_THE_END}) AS standing WHERE total_days > 0 {unset}
         """,
-        day,
+        end,
         kind,
+        day,
         now,
         timeout=LONG_SECONDS,
     )
@@ -204,6 +227,11 @@ async def forget_snapshots(connection: Connection, before: date, most: int) -> i
 async def forget_hidden(connection: Connection, ids: Collection[int]) -> None:
     """Delete the snapshots of those of `ids` who do not want to be on boards."""
     await connection.execute(FORGET_HIDDEN, list(ids))
+
+
+async def forget_hidden_on(connection: Connection, day: date) -> None:
+    """Delete from the day's snapshot whoever does not want to be on boards."""
+    await connection.execute(FORGET_HIDDEN_ON, day, timeout=LONG_SECONDS)
 
 
 async def history(connection: Connection, user_id: int, kind: BoardType, after: date) -> list[Past]:

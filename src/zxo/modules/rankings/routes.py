@@ -88,7 +88,7 @@ async def around(ctx: Ctx, caller: CurrentUser, query: BoardAround) -> Response:
 @api.get(
     "/rankings/me/history",
     summary="我的历史排名",
-    **answers(HistoryReply, Unauthorized, InvalidFields, NationalLocked),
+    **answers(HistoryReply, Unauthorized, InvalidFields, NationalLocked, RegionNotSet),
 )
 async def history(ctx: Ctx, caller: CurrentUser, query: BoardPast) -> Response:
     past = await service.history(ctx, caller.user_id, query.type, query.days)

@@ -68,6 +68,11 @@ def region_of(board: Board) -> Region:
     return Region(*(part or None for part in parts))
 
 
+def is_locked(kind: BoardType, tier: str) -> bool:
+    """The national board is for members."""
+    return kind == "national" and tier == "free"
+
+
 def score(days: int, reached: int) -> int:
     """Higher is better. `reached`: when the days were reached, in whole seconds since 1970."""
     return days * ONE_DAY + LAST_SECOND - reached

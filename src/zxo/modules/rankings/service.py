@@ -9,6 +9,7 @@ from structlog import get_logger
 
 from zxo.context import Context
 from zxo.kit import outbox
+from zxo.kit.errors import Unavailable
 from zxo.kit.jobs import SCHEDULE_ZONE
 from zxo.kit.valkey import AWAY
 from zxo.kit.zones import date_in
@@ -30,6 +31,7 @@ Render = Callable[[Sequence[Row]], T]
 # must stay below the 2 s within which a change is seen.
 PAGE_SECONDS = 0.5
 MISSED_SECONDS = 5.0  # a board is asked for once in this time, a process
+DEEPEST_COUNTED = 1_000  # ranks; what stands further down is not listed without Valkey
 COUNTED_SECONDS = 10.0  # how old a rank may be that PostgreSQL had to count
 
 
@@ -76,10 +78,11 @@ async def everywhere(ctx: Context, user_id: int) -> dict[BoardType, MyPlace]:
 async def history(ctx: Context, user_id: int, kind: BoardType, days: int) -> list[Past]:
     """Where the caller stood at the end of the last `days` days, newest first.
 
-    Nothing for whoever does not want to be on boards. Raises NationalLocked, UserGone.
+    Nothing for whoever does not want to be on boards. Raises NationalLocked, RegionNotSet,
+    UserGone.
     """
     user = await users.get(ctx, user_id)
-    _refuse_locked(ctx, user, kind)
+    _board(ctx, user, kind)
     today = date_in(ctx.clock.now(), SCHEDULE_ZONE)
     async with ctx.db.connection() as connection:
         if await repository.is_hidden(connection, user_id):
@@ -89,7 +92,7 @@ async def history(ctx: Context, user_id: int, kind: BoardType, days: int) -> lis
 
 def is_locked(ctx: Context, user: User, kind: BoardType) -> bool:
     """The national board is for members; the tier in force is asked each time."""
-    return kind == "national" and user.tier(ctx.clock.now()) == "free"
+    return rules.is_locked(kind, user.tier(ctx.clock.now()))
 
 
 def _refuse_locked(ctx: Context, user: User, kind: BoardType) -> None:
@@ -120,9 +123,9 @@ async def lines(ctx: Context, board: Board, first: int, size: int, render: Rende
 
 async def _lines(ctx: Context, board: Board, first: int, size: int, render: Render[T]) -> Lines[T]:
     page = await _page(ctx, board, first, size)
-    async with ctx.db.read() as connection:
+    async with ctx.db.connection() as connection:  # a replica may not know newcomers yet
         persons = await repository.persons(connection, [place.user_id for place in page.places])
-    # Whoever was hidden or erased a moment ago is left out, and leaves no gap.
+    # Whoever was hidden or erased a moment ago is left out; the board follows at once.
     shown = [place for place in page.places if place.user_id in persons]
     rows = [Row(rank, place, persons[place.user_id]) for rank, place in enumerate(shown, first)]
     return Lines(render(rows), len(page.places) == size, page.total)
@@ -137,7 +140,9 @@ async def _page(ctx: Context, board: Board, first: int, size: int) -> Page:
         if page is not None:
             return page
         await _report_missing(ctx, board)
-    async with ctx.db.read() as connection:
+    if first > DEEPEST_COUNTED:
+        raise Unavailable("so far down, boards need Valkey")
+    async with ctx.counting, ctx.db.read() as connection:
         places = await repository.page(connection, board, first, size)
     return Page(places, None)
 
@@ -158,7 +163,7 @@ async def _mine_beside(ctx: Context, user: User, board: Board, total: int | None
 
 async def _mine(ctx: Context, user: User, asked: Sequence[Board]) -> Mapping[Board, MyPlace]:
     if not user.total_days:
-        return dict.fromkeys(asked)
+        return await _mine_in_database(ctx, user, asked)
     try:
         found = await boards.mine(ctx.valkey, user.id, asked)
     except AWAY as error:
@@ -191,7 +196,7 @@ async def _mine_in_database(
 
 
 async def _count(ctx: Context, board: Board, standing: Standing) -> Mine:
-    async with ctx.db.read() as connection:
+    async with ctx.counting, ctx.db.read() as connection:
         return await repository.mine(connection, board, standing)
 
 

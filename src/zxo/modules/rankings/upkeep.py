@@ -7,12 +7,13 @@ runs again.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from zxo.context import Context
-from zxo.kit import outbox
+from zxo.kit import jobs, outbox
 from zxo.kit.jobs import SCHEDULE_ZONE
-from zxo.kit.zones import date_in
+from zxo.kit.zones import date_in, zone
+from zxo.modules import users
 from zxo.modules.rankings import boards, repository, rules
 from zxo.modules.rankings.boards import Members, Ranks
 from zxo.modules.rankings.events import RankChanged
@@ -23,18 +24,22 @@ CHUNK = 1_000
 FORGET_STEP = 50_000
 
 
-async def refresh(ctx: Context, people: Mapping[int, Collection[Board]]) -> None:
+async def refresh(
+    ctx: Context, people: Mapping[int, Collection[Board]], *, tell: bool = True
+) -> None:
     """Put people (user ids) in place. The boards beside an id are those that the user has left.
+
+    With `tell`, those who are about are told of new ranks.
 
     Raises what redis-py raises where Valkey is away: nothing is lost if it is called again.
     """
     for ids in rules.in_chunks(list(people), CHUNK):
-        await _refresh(ctx, {number: people[number] for number in ids})
+        await _refresh(ctx, {number: people[number] for number in ids}, tell)
 
 
-async def _refresh(ctx: Context, people: Mapping[int, Collection[Board]]) -> None:
+async def _refresh(ctx: Context, people: Mapping[int, Collection[Board]], tell: bool) -> None:
     pending = dict(people)
-    present = await ctx.presence.recently(pending)
+    present = await ctx.presence.recently(pending) if tell else set()
     while pending:
         async with ctx.db.connection() as connection:
             found = await repository.standings(connection, pending)
@@ -64,21 +69,24 @@ async def _place(
     present: Collection[int],
 ) -> None:
     put, drop = writes(found, people)
+    now = ctx.clock.now()
     watched = {
-        member(standing.user_id): _everywhere(standing, people[standing.user_id])
+        member(standing.user_id): _open_boards(standing, people[standing.user_id], now)
         for standing in found
         if standing.user_id in present
     }
     ranks = await boards.place_watched(ctx.valkey, put, drop, watched)
-    now = ctx.clock.now()
     events = [event for who, moved in ranks.items() if (event := _rank_changed(who, now, *moved))]
     if events:
         async with ctx.db.transaction() as connection:
             await outbox.publish(connection, *events)
 
 
-def _everywhere(standing: Standing, left: Iterable[Board]) -> list[Board]:
-    return list({*boards_of(standing.region), *left})
+def _open_boards(standing: Standing, left: Iterable[Board], now: datetime) -> list[Board]:
+    """Where somebody is or was, as far as they may look there."""
+    tier = users.tier_in_force(standing.member_type, standing.member_expiry_at, now)
+    everywhere = {*boards_of(standing.region), *left}
+    return [board for board in everywhere if not rules.is_locked(board.type, tier)]
 
 
 def writes(
@@ -111,6 +119,12 @@ def _rank_changed(who: bytes, as_of: datetime, before: Ranks, after: Ranks) -> R
     return RankChanged(int(who), as_of, ranks)
 
 
+async def is_behind(ctx: Context) -> bool:
+    """Whether changes wait to be put in place."""
+    async with ctx.db.connection() as connection:
+        return await jobs.are_waiting(connection, "rankings.refresh")
+
+
 async def forget_hidden(ctx: Context, ids: Collection[int]) -> None:
     """Drop the snapshots of those of `ids` who do not want to be on boards."""
     async with ctx.db.connection() as connection:
@@ -118,12 +132,20 @@ async def forget_hidden(ctx: Context, ids: Collection[int]) -> None:
 
 
 async def take_snapshot(ctx: Context) -> None:
-    """Write down how the day that has just ended in Shanghai left everybody; once or again."""
+    """Write down how the day that has just ended in Shanghai left everybody; once or again.
+
+    What was counted since midnight is left out; regions are those of now.
+    """
     now = ctx.clock.now()
-    day = date_in(now, SCHEDULE_ZONE) - timedelta(days=1)
+    today = date_in(now, SCHEDULE_ZONE)
+    midnight = datetime.combine(today, time.min, zone(SCHEDULE_ZONE))
+    day = today - timedelta(days=1)
     for kind in TYPES:
-        async with ctx.db.connection() as connection, repository.patient(connection):
-            await repository.take_snapshot(connection, kind, day, now)
+        async with ctx.db.connection() as connection:
+            async with repository.patient(connection):
+                await repository.take_snapshot(connection, kind, day, midnight, now)
+            # Whoever hid while it was written was not in it yet when their past was deleted.
+            await repository.forget_hidden_on(connection, day)
 
 
 async def forget_snapshots(ctx: Context) -> None:

@@ -9,7 +9,8 @@ from zxo.modules.users.models import COLUMNS, Settings, User
 
 SELECT_USER = f"SELECT {COLUMNS} FROM users WHERE id = $1"
 
-SELECT_USER_FOR_UPDATE = f"SELECT {COLUMNS} FROM users WHERE id = $1 FOR UPDATE"
+# NO KEY: rows that refer to the user may be written meanwhile.
+SELECT_USER_FOR_UPDATE = f"SELECT {COLUMNS} FROM users WHERE id = $1 FOR NO KEY UPDATE"
 
 # Locked, so that the account cannot be erased before the session that refers to it is stored.
 SELECT_BY_OPENID = f"SELECT {COLUMNS} FROM users WHERE openid = $1 FOR SHARE"
