@@ -191,7 +191,7 @@ class _Site:
             time.sleep(_POLL_SECONDS)
 
     def prepare_postgres(self, program: Path) -> None:
-        """A data folder is made beside its place: one cut off half-way is never taken for whole."""
+        """Data are made beside their place: what was cut off is never taken for whole."""
         for stale in (self.data / "postgres/postmaster.pid", self.run / ".s.PGSQL.5432.lock"):
             stale.unlink(missing_ok=True)  # its pid may be anybody's by now
         for half in self.data.glob("postgres.new-*"):
@@ -199,7 +199,8 @@ class _Site:
         if (self.data / "postgres/PG_VERSION").exists():
             return
         self.say("PostgreSQL: preparing a new data folder")
-        with tempfile.TemporaryDirectory(prefix="postgres.new-", dir=self.data) as new:
+        place: dict[str, Any] = {"prefix": "postgres.new-", "dir": self.data}
+        with tempfile.TemporaryDirectory(**place, ignore_cleanup_errors=True) as new:
             self.private(Path(new))
             self.complete([program.with_name("initdb"), "-D", new, *_INITDB])
             self.complete([program, "--single", "-D", new, "postgres"], b"CREATE DATABASE zxo\n")

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -144,21 +145,22 @@ def up(configured: Settings, say: Say) -> None:
     check_port(configured)
     stop = Stop()
     with suppress(KeyboardInterrupt), backed(configured, say, exclusive=True) as with_services:
-        running = with_secret(with_services)
-        check_database(running)
-        migrations.upgrade(running.database.dsn())
-        check_role(running)
         stop.interrupts = False
-        _run_roles(running, stop, say)
+        running = with_secret(with_services)
+        migrate = partial(migrations.upgrade, with_services.database.dsn())
+        run_roles = partial(_run_roles, stop=stop, say=say)
+        for step in (check_database, lambda _: migrate(), check_role, run_roles):
+            if not stop.asked:
+                step(running)
     say("Stopped. Everything is saved.")
 
 
 class Stop:
     """SIGINT and SIGTERM: the first asks to stop, the second not to wait for it any longer.
 
-    While services start, the first is a KeyboardInterrupt. Once roles run, it is only noted: an
-    exception between a role's start and its entry in the list would leave the role behind. No
-    later signal ever interrupts the stopping itself.
+    While services start, the first is a KeyboardInterrupt. Afterwards it is only noted: in the
+    middle of an event loop an exception leaves pieces, and between a role's start and its entry in
+    the list it would leave the role behind. No later signal interrupts the stopping itself.
     """
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -101,3 +101,20 @@ async def test_news_are_of_each_person_after_their_own_id(
     told = await notifications.news(ctx, {people[0]: 0, people[1]: last[people[1]]}, 2)
     assert [notice.user_id for notice in told] == [people[0]] * 2
     assert await notifications.latest_id(ctx, 999_999) == 0
+
+
+@pytest.mark.parametrize("join", ["enable_nestloop", "enable_hashjoin", "enable_mergejoin"])
+async def test_ids_of_one_batch_are_in_its_order_whatever_the_plan(
+    visitor: Visitor, ctx: Context, join: str
+) -> None:
+    people = [(await visitor.log_in(f"p{number}")).user["id"] for number in range(12)]
+    notices = [
+        NewNotice(user_id, "milestone", f"{turn}", {"turn": turn})
+        for turn, user_id in enumerate(people[::-1] + people)
+    ]
+    async with ctx.db.transaction() as connection:
+        await connection.execute(f"SET LOCAL {join} = off")
+        await repository.take_turn(connection)
+        await repository.add(connection, notices, datetime.now(UTC))
+    told = await ctx.db.fetch("SELECT (data ->> 'turn')::int FROM notifications ORDER BY id")
+    assert [row[0] for row in told] == list(range(24))

@@ -22,8 +22,9 @@ _NEW = """
 INSERT INTO notifications (user_id, type, once_key, data, created_at, expires_at)
 SELECT users.id, new.type, new.once_key, new.data::jsonb, new.created_at, new.expires_at
 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-    AS new (user_id, type, once_key, data, created_at, expires_at)
+    WITH ORDINALITY AS new (user_id, type, once_key, data, created_at, expires_at, place)
 JOIN users ON users.id = new.user_id AND users.deleted_at IS NULL
+ORDER BY new.place -- and so are the ids
 FOR KEY SHARE OF users
 """
 INSERT = f"{_NEW} ON CONFLICT (user_id, once_key) DO NOTHING RETURNING id, user_id, type"
