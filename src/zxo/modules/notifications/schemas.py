@@ -9,7 +9,8 @@ from pydantic import Field, StrictBool, StrictInt, model_validator
 from zxo.kit.web import Body, Reply
 from zxo.modules.notifications.models import Notice
 
-NoticeId = Annotated[StrictInt, Field(ge=1, le=2**63 - 1)]
+# As far as a JSON number is exact: beyond, a client may send the neighbour of what it means.
+NoticeId = Annotated[StrictInt, Field(ge=1, le=2**53 - 1)]
 
 
 class NoticeReply(Reply, frozen=True):

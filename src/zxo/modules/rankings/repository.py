@@ -165,13 +165,6 @@ async def page(connection: Connection, board: Board, first: int, size: int) -> l
     return [Place(*row) for row in rows]
 
 
-async def total(connection: Connection, board: Board) -> int:
-    """How many are on the board, without Valkey."""
-    condition, values = _on_board(board, 1)
-    count = await connection.fetchval(f"SELECT count(*) FROM {_PEOPLE} WHERE {condition}", *values)
-    return int(count)
-
-
 async def mine(connection: Connection, board: Board, standing: Standing) -> Mine:
     """Where somebody who is on the board stands on it, without Valkey."""
     condition, values = _on_board(board, 4)
