@@ -22,7 +22,7 @@ from zxo.embedded import EmbeddedError, Endpoints, services
 from zxo.kit.jobs import enqueue_once
 from zxo.modules.rankings import boards, repository
 from zxo.modules.rankings.rules import NATIONAL
-from zxo.settings import DatabaseSettings, Settings, TokenSettings, ValkeySettings
+from zxo.settings import DatabaseSettings, KeySettings, Settings, TokenSettings, ValkeySettings
 
 READS, LINES = 10_000, 100
 READERS = 4
@@ -75,6 +75,7 @@ def _settings(endpoints: Endpoints) -> Settings:
         database=DatabaseSettings(url=endpoints.database_url),
         valkey=ValkeySettings(url=endpoints.redis_url),
         tokens=TokenSettings(secret="of no use here"),  # noqa: S106 - it signs nothing
+        keys=KeySettings(index="nor this", encryption=("nor this",)),
     )
 
 

@@ -20,7 +20,7 @@ from zxo.context import open_context
 from zxo.embedded import EmbeddedError, Endpoints, services
 from zxo.modules import notifications
 from zxo.modules.notifications import NewNotice
-from zxo.settings import DatabaseSettings, Settings, TokenSettings, ValkeySettings
+from zxo.settings import DatabaseSettings, KeySettings, Settings, TokenSettings, ValkeySettings
 
 WANTED_SECONDS = 2.0  # for the last of them
 PATIENCE_SECONDS = 180.0
@@ -101,6 +101,7 @@ async def _tell_everybody(endpoints: Endpoints, people: int, heard: Path, crowd:
         database=DatabaseSettings(url=endpoints.database_url),
         valkey=ValkeySettings(url=endpoints.redis_url),
         tokens=TokenSettings(secret="of no use here"),  # noqa: S106 - it signs nothing
+        keys=KeySettings(index="nor this", encryption=("nor this",)),
     )
     async with open_context(settings, role="bench") as ctx:
         began = time.monotonic()

@@ -21,6 +21,7 @@ from zxo.kit.jobs import run_to_idle
 from zxo.kit.outbox import relay
 from zxo.settings import (
     DatabaseSettings,
+    KeySettings,
     Settings,
     TokenSettings,
     ValkeySettings,
@@ -54,6 +55,7 @@ def make_settings(services: embedded.Endpoints, **overrides: object) -> Settings
         "database": DatabaseSettings(url=services.database_url),
         "valkey": ValkeySettings(url=services.redis_url),
         "tokens": TokenSettings(secret="only-for-tests-" + secrets.token_hex(16)),
+        "keys": KeySettings(index=secrets.token_hex(24), encryption=(secrets.token_hex(24),)),
         "wechat": WechatSettings(),
     }
     return Settings(**{**values, **overrides})

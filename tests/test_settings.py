@@ -21,6 +21,8 @@ PRODUCTION = {
     "DATABASE_URL": "postgresql://zxo:k2-battle-staple@db/zxo",
     "REDIS_URL": "redis://:k3-battle-staple@valkey/0",
     "JWT_SECRET": SECRET,
+    "ZXO_INDEX_KEY": SECRET[1:] + "1",
+    "ZXO_ENCRYPTION_KEYS": SECRET[2:] + "23",
 }
 
 Load = Callable[..., Settings]
@@ -229,6 +231,9 @@ def test_production_starts_with_secrets_of_its_own(load_from: Load) -> None:
         ({"JWT_SECRET": f"Your_JWT_secret{SECRET}"}, "JWT_SECRET"),
         ({"JWT_PREVIOUS_SECRETS": f"{SECRET[::-1]},changeme"}, "JWT_PREVIOUS_SECRETS"),
         ({"JWT_PREVIOUS_SECRETS": "short-k2"}, "JWT_PREVIOUS_SECRETS"),
+        ({"ZXO_INDEX_KEY": ""}, "ZXO_INDEX_KEY"),
+        ({"ZXO_ENCRYPTION_KEYS": ""}, "ZXO_ENCRYPTION_KEYS"),
+        ({"ZXO_ENCRYPTION_KEYS": f"{SECRET},short"}, "ZXO_ENCRYPTION_KEYS"),
         ({"DB_PASSWORD": "changeme"}, "DB_PASSWORD"),
         ({"ZXO_CLOCK": "2025-12-01T09:00:00+08:00"}, "ZXO_CLOCK"),
         ({"DATABASE_URL": ""}, "DATABASE_URL"),

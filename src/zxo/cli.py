@@ -19,6 +19,7 @@ from zxo import (
     api,
     backfill,
     doctor,
+    keyring,
     migrations,
     registry,
     seed,
@@ -91,7 +92,7 @@ def run_api(
     configured = _load(PORT=port, HOST=host, ZXO_WORKERS=workers, ZXO_MODULES=modules)
     supervisor.check_port(configured)
     with supervisor.backed(configured, say) as with_services:
-        running = supervisor.with_secret(with_services)
+        running = keyring.with_secrets(with_services)
         supervisor.check_role(running)
         api.serve(running)
 
@@ -106,7 +107,7 @@ def run_realtime(port: Port = None, host: Host = None, workers: Workers = None) 
 def run_worker(modules: Modules = None) -> None:
     """Run the worker alone: outbox, jobs and schedule."""
     with supervisor.backed(_load(ZXO_MODULES=modules), say) as with_services:
-        running = supervisor.with_secret(with_services)
+        running = keyring.with_secrets(with_services)
         supervisor.check_role(running)
         worker.serve(running)
 
@@ -136,7 +137,7 @@ def run_seed(
     """Fill an empty database with synthetic users and their history; never in production."""
     with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say, valkey=False) as running:
         supervisor.check_database(running)
-        seed.run(supervisor.with_secret(running), users, tokens, screen)
+        seed.run(keyring.with_secrets(running), users, tokens, screen)
 
 
 @app.command("statistics")
@@ -148,7 +149,7 @@ def run_statistics(
     """Count days that are over (in Shanghai) anew, and write their rows in `statistics`."""
     with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as with_services:
         supervisor.check_database(with_services)
-        running = supervisor.with_secret(with_services)
+        running = keyring.with_secrets(with_services)
         supervisor.check_role(running)
         days = backfill.run(running, first and first.date(), last and last.date(), screen)
     say(f"Statistics of {days} day{'s' if days > 1 else ''} written.")

@@ -14,7 +14,7 @@ from zxo.clients.web_push import WebPush
 from zxo.clients.wechat import Wechat
 from zxo.kit.cache import Caches
 from zxo.kit.clock import Clock
-from zxo.kit.crypto import Sealer
+from zxo.kit.crypto import BlindIndex, Sealer, Vault
 from zxo.kit.db import Database
 from zxo.kit.live import Bus
 from zxo.kit.memo import Memo
@@ -50,6 +50,8 @@ class Context:
     caches: Caches
     tokens: TokenRing
     sealer: Sealer
+    vault: Vault  # what is sealed in the database
+    index: BlindIndex  # what is looked up there without being readable
     ended_sessions: PolledSet
     wechat: Wechat
     web_push: WebPush | None
@@ -119,6 +121,8 @@ async def open_context(
             caches=Caches(bus),
             tokens=token_ring(settings),
             sealer=Sealer(_secrets(settings), "idempotency"),
+            vault=Vault([key.get_secret_value() for key in settings.keys.encryption]),
+            index=BlindIndex(settings.keys.index.get_secret_value()),
             ended_sessions=ended_sessions,
             wechat=wechat,
             web_push=push,

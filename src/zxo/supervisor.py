@@ -5,7 +5,6 @@ stops the roles first and the services last. A role that dies is started again.
 """
 
 import asyncio
-import secrets
 import signal
 import socket
 import subprocess
@@ -14,14 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from types import FrameType
 
 import asyncpg
 import httpx
 
-from zxo import migrations, settings
-from zxo.clients.web_push_crypto import make_key
+from zxo import keyring, migrations, settings
 from zxo.context import connect_valkey, token_ring, web_push
 from zxo.embedded import services
 from zxo.kit.db import Database, is_away
@@ -35,7 +32,6 @@ READY_SECONDS = 60
 STABLE_SECONDS = 10  # a role that lived this long did start
 TRIES = 5
 LOOK_SECONDS = 0.05
-DEVELOPMENT_SUBJECT = "mailto:developer@example.org"  # whom a push service would write to
 
 
 class StartError(Exception):
@@ -65,33 +61,6 @@ def backed(
             DATABASE_URL=database_url or endpoints.database_url,
             REDIS_URL=redis_url or endpoints.redis_url,
         )
-
-
-def with_secret(configured: Settings) -> Settings:
-    """`configured` with a token secret and, outside production, a key for Web Push.
-
-    What is missing is made and kept in the data folder: nobody is signed out by a restart.
-    """
-    made: dict[str, str] = {}
-    folder = configured.data_dir
-    if not configured.tokens.secret.get_secret_value():
-        made["JWT_SECRET"] = _kept_secret(folder / "jwt-secret", secrets.token_urlsafe(48))
-    if not configured.production and not configured.web_push.key.get_secret_value():
-        made["WEB_PUSH_VAPID_KEY"] = _kept_secret(folder / "web-push-key", make_key())
-        made["WEB_PUSH_SUBJECT"] = configured.web_push.subject or DEVELOPMENT_SUBJECT
-    return settings.load(**made) if made else configured
-
-
-def _kept_secret(path: Path, fresh: str) -> str:
-    """Written beside its place and linked there: of two processes at once, both read the same."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mine = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    mine.touch(mode=0o600)
-    mine.write_text(fresh)
-    with suppress(FileExistsError):
-        path.hardlink_to(mine)
-    mine.unlink()
-    return path.read_text()
 
 
 def check_database(configured: Settings) -> None:
@@ -146,7 +115,7 @@ def up(configured: Settings, say: Say) -> None:
     stop = Stop()
     with suppress(KeyboardInterrupt), backed(configured, say, exclusive=True) as with_services:
         stop.interrupts = False
-        running = with_secret(with_services)
+        running = keyring.with_secrets(with_services)
         migrate = partial(migrations.upgrade, with_services.database.dsn())
         run_roles = partial(_run_roles, stop=stop, say=say)
         for step in (check_database, lambda _: migrate(), check_role, run_roles):

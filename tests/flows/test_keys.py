@@ -7,7 +7,7 @@ import pytest
 
 from tests.flows.commands import Run, assert_one_line
 from tests.processes import free_port
-from zxo import context, supervisor
+from zxo import context, keyring
 from zxo.clients.web_push_crypto import private_key
 from zxo.settings import Settings
 
@@ -41,10 +41,10 @@ def test_a_key_for_web_push_is_made_and_can_be_used(run: Run) -> None:
 def test_outside_production_a_key_for_web_push_is_made_once_and_kept(tmp_path: Path) -> None:
     environment = dict(os.environ)
     try:
-        first = supervisor.with_secret(Settings(data_dir=tmp_path, env="test"))
+        first = keyring.with_secrets(Settings(data_dir=tmp_path, env="test"))
         os.environ.clear()
         os.environ.update(environment)
-        second = supervisor.with_secret(Settings(data_dir=tmp_path, env="test"))
+        second = keyring.with_secrets(Settings(data_dir=tmp_path, env="test"))
     finally:
         os.environ.clear()
         os.environ.update(environment)

@@ -1,0 +1,24 @@
+"""Operators, and what they did."""
+
+from zxo.kit.sql import run_script
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+    run_script(
+        """
+        SET LOCAL lock_timeout = '3s';
+        """
+    )
+
+
+def downgrade() -> None:
+    """Take it away again."""
+    run_script(
+        """
+        SET LOCAL lock_timeout = '3s';
+        """
+    )

@@ -1,0 +1,1 @@
+"""What operators do: their accounts, and what they may see and change."""

@@ -1,0 +1,1 @@
+"""Who may do what for how long: memberships, and the codes that grant them."""

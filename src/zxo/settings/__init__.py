@@ -1,0 +1,116 @@
+"""The only reader of the environment. Every variable is listed in `.env.example`."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import NoDecode
+
+from zxo.kit.values import aware, refuse_examples, split, upper
+from zxo.settings.base import Section, SettingsError
+from zxo.settings.keys import KeySettings, TokenSettings
+from zxo.settings.outside import WebPushSettings, WechatSettings
+from zxo.settings.servers import DatabaseSettings, ValkeySettings
+
+__all__ = [
+    "DatabaseSettings",
+    "KeySettings",
+    "Section",
+    "Settings",
+    "SettingsError",
+    "TokenSettings",
+    "ValkeySettings",
+    "WebPushSettings",
+    "WechatSettings",
+    "load",
+]
+
+
+class Settings(Section):
+    """Everything that can be configured."""
+
+    env: Literal["development", "test", "production"] = Field(
+        "development", validation_alias=AliasChoices("APP_ENV", "NODE_ENV")
+    )
+    host: str = Field("127.0.0.1", validation_alias="HOST")
+    port: int = Field(3000, validation_alias="PORT", ge=1, le=65535)
+    workers: int = Field(1, validation_alias="ZXO_WORKERS", ge=1, le=64)
+    data_dir: Path = Field(Path(".zxo"), validation_alias="ZXO_DATA_DIR")
+    clock: Annotated[datetime, AfterValidator(aware)] | None = Field(
+        None, validation_alias="ZXO_CLOCK"
+    )
+    modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)] = Field(
+        (), validation_alias="ZXO_MODULES"
+    )
+    max_body: int = Field(65_536, validation_alias="ZXO_MAX_BODY", ge=1024)
+    max_sockets: int = Field(10_000, validation_alias="ZXO_MAX_SOCKETS", ge=1, le=1_000_000)
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = (
+        Field("INFO", validation_alias="LOG_LEVEL")
+    )
+    metrics_dir: str = Field("", validation_alias="PROMETHEUS_MULTIPROC_DIR")
+    worker_port: int = Field(0, validation_alias="ZXO_WORKER_PORT", ge=0, le=65535)
+
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    valkey: ValkeySettings = Field(default_factory=ValkeySettings)
+    tokens: TokenSettings = Field(default_factory=TokenSettings)
+    keys: KeySettings = Field(default_factory=KeySettings)
+    wechat: WechatSettings = Field(default_factory=WechatSettings)
+    web_push: WebPushSettings = Field(default_factory=WebPushSettings)
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def development_login(self) -> bool:
+        """Whether the code `dev:NAME` logs in without WeChat."""
+        return not self.production and not self.wechat.configured
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        if not self.production:
+            return self
+        if self.clock is not None:
+            raise ValueError("ZXO_CLOCK is for development and tests, not for production")
+        if not self.database.dsn() or not self.valkey.dsn():
+            raise ValueError(
+                "production needs DATABASE_URL (or DB_HOST) and REDIS_URL (or REDIS_HOST)"
+            )
+        refuse_examples(
+            DB_PASSWORD=self.database.password,
+            REDIS_PASSWORD=self.valkey.password,
+            WECHAT_APP_SECRET=self.wechat.app_secret,
+            WEB_PUSH_VAPID_KEY=self.web_push.key,
+        )
+        if any("://" in host for host in self.web_push.hosts):
+            raise ValueError("WEB_PUSH_HOSTS holds an address that is for tests only")
+        self.tokens.refuse_unsafe()
+        self.keys.refuse_unsafe()
+        return self
+
+
+def load(**variables: str) -> Settings:
+    """The settings of this process and its children; `variables` win over the environment's.
+
+    Raises SettingsError with one clear line.
+    """
+    os.environ.update(variables)
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False)]
+        raise SettingsError("; ".join(lines)) from None
+
+
+def _line(location: tuple[str | int, ...], message: str) -> str:
+    reason = message.removeprefix("Value error, ")
+    return f"{'.'.join(map(str, location))}: {reason}" if location else reason
