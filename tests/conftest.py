@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,10 @@ from zxo.settings import (
     ValkeySettings,
     WechatSettings,
 )
+
+# A shell lets what runs in its background ignore Ctrl-C, and children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
