@@ -10,6 +10,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -35,6 +36,11 @@ __all__ = [
 ]
 
 
+# A scheme and a host, as a browser's Origin header says them; or any at all.
+_ORIGIN = r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)$"
+Origin = Annotated[str, StringConstraints(pattern=_ORIGIN)]
+
+
 class Settings(Section):
     """Everything that can be configured."""
 
@@ -52,6 +58,9 @@ class Settings(Section):
         (), validation_alias="ZXO_MODULES"
     )
     max_body: int = Field(65_536, validation_alias="ZXO_MAX_BODY", ge=1024)
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split)] = Field(
+        (), validation_alias="CORS_ORIGINS"
+    )
     max_sockets: int = Field(10_000, validation_alias="ZXO_MAX_SOCKETS", ge=1, le=1_000_000)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = (
         Field("INFO", validation_alias="LOG_LEVEL")
@@ -91,6 +100,8 @@ class Settings(Section):
             WECHAT_APP_SECRET=self.wechat.app_secret,
             WEB_PUSH_VAPID_KEY=self.web_push.key,
         )
+        if "*" in self.cors_origins:
+            raise ValueError("CORS_ORIGINS must name its origins in production")
         if any("://" in host for host in self.web_push.hosts):
             raise ValueError("WEB_PUSH_HOSTS holds an address that is for tests only")
         self.tokens.refuse_unsafe()
