@@ -36,7 +36,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 # What this machine has configured must not reach the tests.
-OURS = ("DB_", "DATABASE_", "REDIS_", "JWT_", "WECHAT_", "WEB_PUSH_", "ZXO_", "APP_ENV", "CORS_")
+OURS = (
+    "DB_",
+    "DATABASE_",
+    "REDIS_",
+    "JWT_",
+    "WECHAT_",
+    "WEB_PUSH_",
+    "ZXO_",
+    "APP_ENV",
+    "CORS_",
+    "CONTENT_",
+)
 settings_module.Section.model_config["env_file"] = None
 for name in list(os.environ):
     if name.startswith(OURS):

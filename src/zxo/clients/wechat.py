@@ -61,6 +61,12 @@ class _TryAgain(WechatNotDone):
     """errcode -1, or no connection."""
 
 
+class Judgement(msgspec.Struct):
+    """What WeChat thinks of a text: `pass`, `review` or `risky`."""
+
+    suggest: str = "pass"
+
+
 class Answer(msgspec.Struct):
     """What WeChat says; an errcode of 0 is success."""
 
@@ -69,6 +75,7 @@ class Answer(msgspec.Struct):
     openid: str = ""
     access_token: str = ""
     expires_in: int = 0
+    result: Judgement | None = None
 
 
 class Wechat:

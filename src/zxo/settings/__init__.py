@@ -61,6 +61,7 @@ class Settings(Section):
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split)] = Field(
         (), validation_alias="CORS_ORIGINS"
     )
+    content_words: Path | None = Field(None, validation_alias="CONTENT_WORDS_FILE")
     max_sockets: int = Field(10_000, validation_alias="ZXO_MAX_SOCKETS", ge=1, le=1_000_000)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = (
         Field("INFO", validation_alias="LOG_LEVEL")

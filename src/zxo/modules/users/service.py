@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from zxo.clients.content_check import Scene
 from zxo.context import Context
 from zxo.kit import outbox
 from zxo.kit.cache import Cache
@@ -15,6 +16,7 @@ from zxo.modules.users.events import ProfileChanged, SettingsChanged
 from zxo.modules.users.models import Settings, User
 from zxo.modules.users.rules import WECHAT_PLACEHOLDER
 
+_SEEN_BY_OTHERS = {"nickname", "street"}
 _REGION = ("province", "city", "district", "street")
 
 
@@ -81,7 +83,11 @@ async def find_or_create(
 
 
 async def update_profile(ctx: Context, user_id: int, changes: Mapping[str, Any]) -> User:
-    """Change the named fields. Raises UnknownRegion, StreetWithoutDistrict, UserGone."""
+    """Change the named fields.
+
+    Raises UnknownRegion, StreetWithoutDistrict, UserGone, ContentRejected.
+    """
+    await _check_texts(ctx, await get(ctx, user_id), changes)
     async with ctx.db.transaction() as connection:
         before = await lock(connection, user_id)
         if changes.keys() & set(_REGION):
@@ -94,6 +100,13 @@ async def update_profile(ctx: Context, user_id: int, changes: Mapping[str, Any])
         await outbox.publish(connection, ProfileChanged(user_id, user.version, left))
     keep(ctx, user)
     return user
+
+
+async def _check_texts(ctx: Context, user: User, changes: Mapping[str, Any]) -> None:
+    """What others will see. Asks WeChat: before the transaction, not in it."""
+    for field, text in _different(user, changes).items():
+        if field in _SEEN_BY_OTHERS and text is not None:
+            await ctx.content.check(field, text, Scene.PROFILE, user.openid)
 
 
 def _different(before: User | Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
