@@ -120,9 +120,11 @@ FROM people
 REDEEMED_CODES = """
 SELECT count(*), count(DISTINCT user_id), count(*) FILTER (WHERE code_type = 'vip'),
        count(*) FILTER (WHERE code_type = 'ai'), count(*) FILTER (WHERE code_type = 'makeup_card'),
-       count(*) FILTER (WHERE redeem_code_id IS NULL)
-FROM redeem_code_usages LEFT JOIN redeem_codes ON redeem_codes.id = redeem_code_id
-WHERE redeem_code_usages.created_at >= $1 AND redeem_code_usages.created_at < $2
+       count(*) FILTER (WHERE code_type IS NULL)
+FROM (
+    SELECT user_id, CASE WHEN redeem_code_id IS NOT NULL THEN code_type END AS code_type
+    FROM redeem_code_usages WHERE created_at >= $1 AND created_at < $2
+) AS redeemed
 """
 
 COACH = """
