@@ -10,8 +10,10 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from zxo.clients.aliyun_signature import Signer
 from zxo.clients.content_check import ContentCheck
 from zxo.clients.content_words import PACKAGED, WordList, read_words
+from zxo.clients.sms import API_VERSION, AliyunSms, LoggedSms, Sms
 from zxo.clients.web_push import WebPush
 from zxo.clients.wechat import Wechat
 from zxo.kit.cache import Caches
@@ -58,6 +60,7 @@ class Context:
     wechat: Wechat
     web_push: WebPush | None
     content: ContentCheck
+    sms: Sms | None
 
 
 def token_ring(settings: Settings) -> TokenRing:
@@ -108,6 +111,9 @@ async def open_context(
         push = web_push(settings)
         if push is not None:
             stack.push_async_callback(push.close)
+        sms = _sms(settings)
+        if sms is not None:
+            stack.push_async_callback(sms.close)
         bus = Bus(valkey)
         ended_sessions = PolledSet(database, ENDED_SESSIONS)
         await stack.enter_async_context(_running(bus.run(), ended_sessions.run()))
@@ -132,6 +138,7 @@ async def open_context(
             content=ContentCheck(
                 word_list(settings), wechat if settings.wechat.configured else None
             ),
+            sms=sms,
         )
 
 
@@ -154,6 +161,15 @@ def web_push(settings: Settings) -> WebPush | None:
     """None where no key is set. Raises ValueError on a key that cannot be read."""
     key = settings.web_push.key.get_secret_value()
     return WebPush(key, settings.web_push.subject, settings.web_push.hosts) if key else None
+
+
+def _sms(settings: Settings) -> Sms | None:
+    """None in production without an account at the SMS service."""
+    sms = settings.sms
+    if not sms.configured:
+        return None if settings.production else LoggedSms()
+    signer = Signer(sms.key_id, sms.key_secret.get_secret_value(), API_VERSION)
+    return AliyunSms(signer, sms.sign_name, sms.template, sms.base_url)
 
 
 @asynccontextmanager

@@ -29,6 +29,12 @@ BUSY_PAUSES = (0.0, 0.2, 0.4)  # seconds before each try
 TOKEN_REFUSED = {40001, 40014, 42001}
 
 
+class WechatNotConfigured(Unavailable):
+    """WECHAT_APP_ID and WECHAT_APP_SECRET are not set."""
+
+    code, message = "wechat_not_configured", "微信登录未开通"
+
+
 class InvalidLoginCode(Unauthorized):
     """WeChat does not know the login code, or it was used before."""
 
@@ -67,6 +73,18 @@ class Judgement(msgspec.Struct):
     suggest: str = "pass"
 
 
+class Watermark(msgspec.Struct):
+    appid: str = ""
+
+
+class PhoneInfo(msgspec.Struct, rename="camel"):
+    """A phone number: `country_code` 86 and `pure_number` without it."""
+
+    country_code: str = ""
+    pure_number: str = msgspec.field(default="", name="purePhoneNumber")
+    watermark: Watermark = msgspec.field(default_factory=Watermark)
+
+
 class Answer(msgspec.Struct):
     """What WeChat says; an errcode of 0 is success."""
 
@@ -76,6 +94,7 @@ class Answer(msgspec.Struct):
     access_token: str = ""
     expires_in: int = 0
     result: Judgement | None = None
+    phone_info: PhoneInfo | None = None
 
 
 class Wechat:
@@ -92,7 +111,7 @@ class Wechat:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.state = state
-        self._app_id = app_id
+        self.app_id = app_id
         self._app_secret = app_secret
         self._token = AccessToken(self._fetch_token, now)
         patience = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
@@ -140,7 +159,7 @@ class Wechat:
     async def _fetch_token(self, force: bool) -> tuple[str, int]:
         body = {
             "grant_type": "client_credential",
-            "appid": self._app_id,
+            "appid": self.app_id,
             "secret": self._app_secret,
             "force_refresh": force,
         }
@@ -160,7 +179,7 @@ class Wechat:
 
     async def _code2session(self, code: str) -> str:
         query = {
-            "appid": self._app_id,
+            "appid": self.app_id,
             "secret": self._app_secret,
             "js_code": code,
             "grant_type": "authorization_code",
