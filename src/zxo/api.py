@@ -77,7 +77,7 @@ def create_app(settings: Settings, clock: Clock | None = None, *, served: bool =
     app.router.routes[:0] = [route for module in modules for route in module.routes]
     _add_operations(app, settings)
     failures.install(app, clock)
-    openapi.install(app, secured_by=(http.current_user, http.bearer_token))
+    openapi.install(app, secured_by=(http.current_user, http.bearer_token, *registry.GUARDS))
     return app
 
 

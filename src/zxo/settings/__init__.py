@@ -48,6 +48,7 @@ class Settings(Section):
     clock: Annotated[datetime, AfterValidator(aware)] | None = Field(
         None, validation_alias="ZXO_CLOCK"
     )
+    built_in: bool | None = Field(None, validation_alias="BUILTIN_CODES")
     modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)] = Field(
         (), validation_alias="ZXO_MODULES"
     )
@@ -75,12 +76,19 @@ class Settings(Section):
         """Whether the code `dev:NAME` logs in without WeChat."""
         return not self.production and not self.wechat.configured
 
+    @property
+    def built_in_codes(self) -> bool:
+        """Whether the codes that everybody knows are redeemed: outside production, unless set."""
+        return not self.production if self.built_in is None else self.built_in
+
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:
         if not self.production:
             return self
         if self.clock is not None:
             raise ValueError("ZXO_CLOCK is for development and tests, not for production")
+        if self.built_in:
+            raise ValueError("BUILTIN_CODES are for development and tests, not for production")
         if not self.database.dsn() or not self.valkey.dsn():
             raise ValueError(
                 "production needs DATABASE_URL (or DB_HOST) and REDIS_URL (or REDIS_HOST)"
