@@ -34,6 +34,24 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, _AWAY) and not isinstance(error, asyncpg.exceptions.DataError)
 
 
+def forget_rows(error: BaseException | None) -> None:
+    """Take out of `error`, and of what led to it, what people wrote: it is about to be logged.
+
+    PostgreSQL's DETAIL names the whole row, the driver the argument that it cannot send.
+    """
+    pending, seen = [error], set[int]()
+    while pending:
+        one = pending.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, asyncpg.PostgresError):
+            one.detail = None
+        if isinstance(one, asyncpg.exceptions.DataError):
+            one.args = (str(one).partition(":")[0],)
+        pending += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+
+
 async def _keep(_: asyncpg.Connection) -> None:
     """Nothing to reset: pooled connections carry no session state, and a reset is a round trip."""
 

@@ -22,6 +22,8 @@ _standard_log = logging.getLogger(__name__)
 
 SLOW_MS = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# A route's pattern ends before a line feed at the end of a path: to a proxy that is another path.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _METHODS = _METHODS_WITH_BODY | {"GET", "HEAD", "OPTIONS"}
 
@@ -139,6 +141,8 @@ def _check_target(scope: Scope) -> None:
             raise BadRequest("the address is not valid UTF-8") from None
         if "\x00" in text:
             raise BadRequest("the address contains NUL")
+    if _CONTROLS.search(scope["path"]):
+        raise BadRequest("the path contains control characters")
 
 
 def _stated_length(headers: dict[bytes, bytes]) -> int:
