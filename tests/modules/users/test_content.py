@@ -51,6 +51,11 @@ async def test_a_note_is_refused_and_the_craving_is_not_counted(alice: Visitor) 
     data(await alice.post("/cravings", triggerNote="老板递烟，想抽"))
 
 
+async def test_a_log_in_does_not_fail_by_a_nickname_that_is_refused(visitor: Visitor) -> None:
+    assert (await visitor.log_in("ad", nickname=AD)).user["nickname"] == "戒烟勇士"
+    assert (await visitor.log_in("run", nickname="晨跑的人")).user["nickname"] == "晨跑的人"
+
+
 @pytest_asyncio.fixture
 async def in_wechat(
     ctx: Context, services: embedded.Endpoints, clock: FrozenClock, fake_wechat: FakeWechat

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 from structlog import get_logger
 
-from zxo.clients.content_check import Scene
+from zxo.clients.content_check import ContentRejected, Scene
 from zxo.context import Context
 from zxo.kit import outbox
 from zxo.kit.cache import Cache
@@ -166,6 +166,19 @@ async def update_profile(ctx: Context, user_id: int, changes: Mapping[str, Any])
         await outbox.publish(connection, ProfileChanged(user_id, user.version, left))
     keep(ctx, user)
     return user
+
+
+async def acceptable(ctx: Context, nickname: str | None, openid: str | None) -> str | None:
+    """The nickname that somebody logs in with, or None where it may not be: no log-in fails by it.
+
+    Asks WeChat: before the transaction, not in it.
+    """
+    if nickname is not None:
+        try:
+            await ctx.content.check("nickname", nickname, Scene.PROFILE, openid)
+        except ContentRejected:
+            return None
+    return nickname
 
 
 async def _check_texts(ctx: Context, user: User, changes: Mapping[str, Any]) -> None:
