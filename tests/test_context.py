@@ -9,7 +9,8 @@ from zxo.embedded import Endpoints
 from zxo.settings import TokenSettings
 
 SECRET = "an-hmac-secret-of-more-than-32-characters"
-CLAIMS = {"userId": 1, "sid": "s", "jti": "j", "iat": 1, "exp": 2}
+ID = "5f0c8e52-6a4e-4e0a-9d0a-0d5b8f1f6a11"
+CLAIMS = {"userId": 1, "sid": ID, "jti": ID, "iat": 1, "exp": 2}
 
 
 def private_key() -> str:

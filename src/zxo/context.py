@@ -11,6 +11,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from zxo.clients.aliyun_signature import Signer
+from zxo.clients.content_check import ContentCheck
+from zxo.clients.content_words import PACKAGED, WordList, read_words
 from zxo.clients.sms import API_VERSION, AliyunSms, LoggedSms, Sms
 from zxo.clients.web_push import WebPush
 from zxo.clients.wechat import Wechat
@@ -57,6 +59,7 @@ class Context:
     ended_sessions: PolledSet
     wechat: Wechat
     web_push: WebPush | None
+    content: ContentCheck
     sms: Sms | None
 
 
@@ -132,6 +135,9 @@ async def open_context(
             ended_sessions=ended_sessions,
             wechat=wechat,
             web_push=push,
+            content=ContentCheck(
+                word_list(settings), wechat if settings.wechat.configured else None
+            ),
             sms=sms,
         )
 
@@ -140,6 +146,15 @@ def _wechat(settings: Settings) -> Wechat:
     secret = settings.wechat.app_secret.get_secret_value()
     state = "formal" if settings.production else "developer"
     return Wechat(settings.wechat.app_id, secret, settings.wechat.base_url, state=state)
+
+
+def word_list(settings: Settings) -> WordList:
+    """What no text may say. Raises ValueError where the operator's list cannot be read."""
+    own = settings.content_words
+    try:
+        return WordList(read_words(PACKAGED, *([own] if own else ())))
+    except OSError as error:
+        raise ValueError(f"CONTENT_WORDS_FILE: {error.strerror}") from None
 
 
 def web_push(settings: Settings) -> WebPush | None:

@@ -18,6 +18,10 @@ from zxo.modules.checkins import routes as checkins_routes
 from zxo.modules.cravings import routes as cravings_routes
 from zxo.modules.delivery import handlers as delivery_handlers
 from zxo.modules.delivery import routes as delivery_routes
+from zxo.modules.membership import CardsAdded, MembershipChanged, MembershipEnds
+from zxo.modules.membership import guards as membership_guards
+from zxo.modules.membership import handlers as membership_handlers
+from zxo.modules.membership import routes as membership_routes
 from zxo.modules.notifications import Notified
 from zxo.modules.notifications import handlers as notifications_handlers
 from zxo.modules.notifications import routes as notifications_routes
@@ -44,11 +48,15 @@ ROUTERS: Mapping[str, APIRouter] = {
     "cravings": cravings_routes.api,
     "notifications": notifications_routes.api,
     "delivery": delivery_routes.api,
+    "membership": membership_routes.api,
     "auth": auth_routes.api,
     "phones": phones_routes.api,
     "regions": regions_routes.api,
     "realtime": notifications_sockets.api,
 }
+
+# Dependencies that ask for a token, beside that of every router.
+GUARDS = (membership_guards.require_vip, membership_guards.require_ai)
 
 # What an API process that mounts the module runs beside requests, from its start to its end.
 BESIDE: Mapping[str, Callable[[Context], AbstractAsyncContextManager[Any]]] = {
@@ -69,6 +77,9 @@ REACTIONS: Reactions = {
         rankings_handlers.refresh,
         rankings_handlers.forget_hidden,
     ),
+    MembershipChanged: (users_handlers.drop_cached, notifications_handlers.tell_of_memberships),
+    MembershipEnds: (notifications_handlers.tell_of_ends,),
+    CardsAdded: (users_handlers.drop_cached,),
     BoardMissed: (rankings_handlers.build_missing,),
     Notified: (delivery_handlers.deliver,),
     RankChanged: (notifications_handlers.tell_of_ranks,),
@@ -79,6 +90,7 @@ SCHEDULE: Mapping[Job, str] = {
     housekeeping.keep_partitions: "10 0 * * *",
     housekeeping.forget_idempotent_answers: "20 * * * *",
     housekeeping.prune_job_log: "40 3 * * *",
+    membership_handlers.check_expiry: "0 0 * * *",
     notifications_handlers.remind: "* * * * *",
     notifications_handlers.prune: "50 3 * * *",
     rankings_handlers.look_after: "* * * * *",

@@ -10,6 +10,7 @@ import schemathesis
 
 # Rules about the world, not about the form: a date, a place, a card, an earlier answer.
 BUSINESS_RULES = {
+    "content_rejected",
     "date_not_in_past",
     "date_too_old",
     "invalid_cursor",  # opaque: only the service makes one

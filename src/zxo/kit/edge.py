@@ -1,4 +1,4 @@
-"""The outermost layer: request ids, size and form of the body, metrics, and the last resort."""
+"""The outermost layer: request ids, headers, size and form of the body, metrics, last resort."""
 
 import logging
 import os
@@ -15,12 +15,15 @@ from zxo.kit import metrics
 from zxo.kit.clock import Clock
 from zxo.kit.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
 from zxo.kit.failures import respond
+from zxo.kit.headers import SecurityHeaders
 
 log = get_logger(__name__)
 _standard_log = logging.getLogger(__name__)
 
 SLOW_MS = 1000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# A route's pattern ends before a line feed at the end of a path: to a proxy that is another path.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _METHODS = _METHODS_WITH_BODY | {"GET", "HEAD", "OPTIONS"}
 
@@ -32,10 +35,11 @@ class ClientGone(Exception):
 class Edge:
     """Wraps the application; plain ASGI, because every request pays for it."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, max_body: int, headers: SecurityHeaders) -> None:
         self._app = app
         self._clock = clock
         self._max_body = max_body
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +56,10 @@ class Edge:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode()))
+                message["headers"] += (
+                    (b"x-request-id", request_id.encode()),
+                    *self._headers.of(scope["path"]),
+                )
             else:
                 complete = not message.get("more_body", False)
             await send(message)
@@ -134,6 +141,8 @@ def _check_target(scope: Scope) -> None:
             raise BadRequest("the address is not valid UTF-8") from None
         if "\x00" in text:
             raise BadRequest("the address contains NUL")
+    if _CONTROLS.search(scope["path"]):
+        raise BadRequest("the path contains control characters")
 
 
 def _stated_length(headers: dict[bytes, bytes]) -> int:

@@ -28,7 +28,7 @@ from pgqueuer.domain.types import QueueExecutionMode
 from structlog import get_logger
 
 from zxo.kit.clock import Clock
-from zxo.kit.db import Connection, Database
+from zxo.kit.db import Connection, Database, forget_rows
 from zxo.kit.valkey import AWAY
 from zxo.kit.zones import zone
 
@@ -118,6 +118,9 @@ def _register(queue: PgQueuer, name: str, run: Run) -> None:
             log.debug("job_waits_for_valkey", job=name, reason=type(error).__name__)
             wait = min(timedelta(seconds=2 ** min(job.attempts, 10)), LONGEST_WAIT)
             raise RetryRequested(wait, "Valkey is away") from None
+        except Exception as error:  # the library keeps its traceback in a table
+            forget_rows(error)
+            raise
 
     queue.entrypoint(name, on_failure="hold", executor_factory=_retrying)(execute)
 

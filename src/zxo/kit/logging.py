@@ -8,6 +8,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.types import EventDict, Processor
 
+from zxo.kit.db import forget_rows
+
 REDACTED = "[redacted]"
 _SECRET_WORDS = ("token", "secret", "password", "authorization", "session_key", "phone", "openid")
 
@@ -15,6 +17,14 @@ _SECRET_WORDS = ("token", "secret", "password", "authorization", "session_key", 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> EventDict:
     """Blank every value whose key names a secret or a person's identity, however deep."""
     return {key: _redacted(key, value) for key, value in event.items()}
+
+
+def _without_rows(_: Any, __: str, event: EventDict) -> EventDict:
+    error = event.get("exc_info")
+    if error is True:
+        error = sys.exc_info()
+    forget_rows(error[1] if isinstance(error, tuple) else error or None)
+    return event
 
 
 def _redacted(key: object, value: Any) -> Any:
@@ -35,6 +45,7 @@ def configure(level: str = "INFO", *, role: str = "zxo", stream: TextIO | None =
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _without_rows,
         redact,
     ]
     structlog.configure(

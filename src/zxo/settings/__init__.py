@@ -10,6 +10,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -36,6 +37,11 @@ __all__ = [
 ]
 
 
+# A scheme and a host, as a browser's Origin header says them; or any at all.
+_ORIGIN = r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)$"
+Origin = Annotated[str, StringConstraints(pattern=_ORIGIN)]
+
+
 class Settings(Section):
     """Everything that can be configured."""
 
@@ -49,10 +55,15 @@ class Settings(Section):
     clock: Annotated[datetime, AfterValidator(aware)] | None = Field(
         None, validation_alias="ZXO_CLOCK"
     )
+    built_in: bool | None = Field(None, validation_alias="BUILTIN_CODES")
     modules: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)] = Field(
         (), validation_alias="ZXO_MODULES"
     )
     max_body: int = Field(65_536, validation_alias="ZXO_MAX_BODY", ge=1024)
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split)] = Field(
+        (), validation_alias="CORS_ORIGINS"
+    )
+    content_words: Path | None = Field(None, validation_alias="CONTENT_WORDS_FILE")
     max_sockets: int = Field(10_000, validation_alias="ZXO_MAX_SOCKETS", ge=1, le=1_000_000)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = (
         Field("INFO", validation_alias="LOG_LEVEL")
@@ -77,12 +88,19 @@ class Settings(Section):
         """Whether the code `dev:NAME` logs in without WeChat."""
         return not self.production and not self.wechat.configured
 
+    @property
+    def built_in_codes(self) -> bool:
+        """Whether the codes that everybody knows are redeemed: outside production, unless set."""
+        return not self.production if self.built_in is None else self.built_in
+
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:
         if not self.production:
             return self
         if self.clock is not None:
             raise ValueError("ZXO_CLOCK is for development and tests, not for production")
+        if self.built_in:
+            raise ValueError("BUILTIN_CODES are for development and tests, not for production")
         if not self.database.dsn() or not self.valkey.dsn():
             raise ValueError(
                 "production needs DATABASE_URL (or DB_HOST) and REDIS_URL (or REDIS_HOST)"
@@ -94,6 +112,8 @@ class Settings(Section):
             WEB_PUSH_VAPID_KEY=self.web_push.key,
             SMS_ACCESS_KEY_SECRET=self.sms.key_secret,
         )
+        if "*" in self.cors_origins:
+            raise ValueError("CORS_ORIGINS must name its origins in production")
         if any("://" in host for host in self.web_push.hosts):
             raise ValueError("WEB_PUSH_HOSTS holds an address that is for tests only")
         if not self.sms.base_url.startswith("https://"):

@@ -75,7 +75,9 @@ async def test_the_national_board_is_for_members(
     expired = "UPDATE users SET member_expiry_at = $1, version = version + 1"
     await ctx.db.execute(expired, clock.now())
     await make_member(ctx, alice)
-    assert refusal(await alice.get(route, type="national"), 403) == "national_ranking_locked"
+    answer = await alice.get(route, type="national")
+    assert refusal(answer, 403) == "vip_expired"
+    assert answer.json()["message"] == "VIP 已到期"
 
 
 async def test_a_page_tells_who_stands_where(

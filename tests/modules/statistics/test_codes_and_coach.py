@@ -16,9 +16,9 @@ START, END = bounds(DAY)
 INSTANT = timedelta(microseconds=1)
 
 USAGE = """
-INSERT INTO redeem_code_usages (user_id, redeem_code_id, code_hint, member_type_before,
+INSERT INTO redeem_code_usages (user_id, redeem_code_id, code_hint, code_type, member_type_before,
     member_type_after, expiry_before, expiry_after, created_at)
-VALUES ($1, $2, 'ABCD****', $3, $4, $5, $6, $7)
+VALUES ($1, $2, 'ABCD****', 'vip', $3, $4, $5, $6, $7)
 """
 CODE = """
 INSERT INTO redeem_codes (code_hmac, code_hint, code_type, created_at)
@@ -68,6 +68,21 @@ async def test_without_codes_a_membership_is_what_the_row_says_if_it_was_in_forc
 ) -> None:
     await ctx.db.execute(MEMBER, await somebody(world), kind, expiry, since)
     assert await tier(ctx, written) == expected
+
+
+@pytest.mark.parametrize(
+    ("vip_since", "ai_since", "was"),
+    [(START, None, "vip"), (None, START, "ai"), (START, START, "ai"), (END - ONE, START, "vip")],
+)
+async def test_who_lapsed_since_and_was_written_free_counts_on_the_days_before(
+    ctx: Context, world: World, written: Written, vip_since: Any, ai_since: Any, was: str
+) -> None:
+    """A membership that an operator gave has left no trace but the row."""
+    lapsed = "UPDATE users SET member_expiry_at = $1, vip_activated_at = $2, ai_activated_at = $3"
+    await somebody(world)
+    await ctx.db.execute(lapsed, END + INSTANT, vip_since, ai_since)
+    assert await tier(ctx, written) == was
+    assert await tier(ctx, written, DAY + ONE) == "free"
 
 
 async def test_codes_tell_what_somebody_was_on_every_day(

@@ -1,1 +1,82 @@
-"""Who may do what for how long: memberships, and the codes that grant them."""
+"""Memberships: what is in force, who may, and the codes that give them."""
+
+from zxo.modules.membership.errors import (
+    AiExpired,
+    AiNotOpen,
+    AiTrialEnded,
+    CodeNotFound,
+    CodeTextTaken,
+    InvalidGrant,
+    InvalidPlan,
+    MembershipDowngrade,
+    NoSuchBatch,
+    NoSuchCode,
+    NoSuchUser,
+    VipExpired,
+    VipNotOpen,
+)
+from zxo.modules.membership.events import CardsAdded, MembershipChanged, MembershipEnds
+from zxo.modules.membership.guards import RequireAi, RequireVip, check_ai, check_vip
+from zxo.modules.membership.models import (
+    Batch,
+    BatchPosition,
+    Change,
+    CodeFilter,
+    ListedCode,
+    NewBatch,
+    Redeemed,
+    RowId,
+)
+from zxo.modules.membership.rules import CodeType, Plan, Tier
+from zxo.modules.membership.service import (
+    create_batch,
+    disable,
+    grant,
+    list_batches,
+    list_codes,
+    redeem,
+    revoke,
+)
+from zxo.modules.membership.upkeep import still_ending
+
+__all__ = [
+    "AiExpired",
+    "AiNotOpen",
+    "AiTrialEnded",
+    "Batch",
+    "BatchPosition",
+    "CardsAdded",
+    "Change",
+    "CodeFilter",
+    "CodeNotFound",
+    "CodeTextTaken",
+    "CodeType",
+    "InvalidGrant",
+    "InvalidPlan",
+    "ListedCode",
+    "MembershipChanged",
+    "MembershipDowngrade",
+    "MembershipEnds",
+    "NewBatch",
+    "NoSuchBatch",
+    "NoSuchCode",
+    "NoSuchUser",
+    "Plan",
+    "Redeemed",
+    "RequireAi",
+    "RequireVip",
+    "RowId",
+    "Tier",
+    "VipExpired",
+    "VipNotOpen",
+    "check_ai",
+    "check_vip",
+    "create_batch",
+    "disable",
+    "grant",
+    "list_batches",
+    "list_codes",
+    "redeem",
+    "revoke",
+    "still_ending",
+]

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from zxo.context import Context
+from zxo.modules import membership
 from zxo.modules.checkins import CheckedIn, rank_of
+from zxo.modules.membership import MembershipChanged, MembershipEnds
 from zxo.modules.notifications import reminders, rules, service
 from zxo.modules.notifications.models import NewNotice
 from zxo.modules.rankings import RankChanged
@@ -52,6 +54,38 @@ async def tell_of_ranks(ctx: Context, events: list[RankChanged]) -> None:
     key = "ranking_changed"
     notices = [NewNotice(event.user_id, key, key, event.ranks, event.as_of) for event in events]
     await service.replace(ctx, notices)
+
+
+async def tell_of_memberships(ctx: Context, events: list[MembershipChanged]) -> None:
+    """Say what has become of a membership; nothing to who was free and is."""
+    key = "membership_changed"
+    await service.add(
+        ctx,
+        [
+            NewNotice(event.user_id, key, f"{key}:{event.version}", rules.membership(event))
+            for event in events
+            if not event.before == event.after == "free"
+        ],
+    )
+
+
+async def tell_of_ends(ctx: Context, events: list[MembershipEnds]) -> None:
+    """Say that a membership ends, once in three days' time and once on the day.
+
+    A membership that was extended or changed since is another one, and has its own notices.
+    """
+    current = await membership.still_ending(ctx, {(item.user_id, item.expiry) for item in events})
+    notices = [
+        NewNotice(
+            event.user_id,
+            rules.MEMBERSHIP_ENDS,
+            f"{rules.MEMBERSHIP_ENDS}:{event.stage}:{event.expiry.isoformat()}",
+            rules.membership_ends(event),
+        )
+        for event in events
+        if (event.user_id, event.expiry) in current
+    ]
+    await service.add(ctx, notices)
 
 
 async def remind(ctx: Context) -> None:

@@ -5,6 +5,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from zxo.kit.zones import zone
+from zxo.modules.membership import MembershipChanged, MembershipEnds
 
 MILESTONES = frozenset({1, 3, 7, 14, 30, 60, 90, 100, 180, 270, 365})  # days counted
 
@@ -13,6 +14,7 @@ EVENTS = frozenset({"check_in", "rank_up", "milestone", "ranking_changed", "memb
 # Only for screens that are open, or were a moment ago: not in the inbox.
 LIVE_ONLY = frozenset({"check_in", "ranking_changed"})
 REMINDER = "check_in_reminder"
+MEMBERSHIP_ENDS = "membership_ends"
 
 _INBOX_KEPT = timedelta(days=180)
 _BRIEFLY_KEPT = timedelta(days=7)
@@ -38,6 +40,14 @@ _WORDS = {
     270: "二百七十天，每一天都很了不起。",
     365: "三百六十五天，你做到了。",
 }
+
+
+_TIERS = {"vip": "VIP", "ai": "AI 戒烟军师"}
+_OPENED = {
+    "vip": "全国排名已开放，还能体验几天 AI 戒烟军师。",
+    "ai": "全国排名和 AI 戒烟军师都已开放。",
+}
+_STILL_THERE = "打卡和本地排名照常使用，你的记录都在。"
 
 
 class Window(NamedTuple):
@@ -79,6 +89,51 @@ def reminder(day: date) -> dict[str, Any]:
     """What is said to whoever has not checked in on `day` yet."""
     title, body = "今天还没打卡", "点一下就好，今天照样算数。"
     return {"kind": REMINDER, "date": day.isoformat(), "title": title, "body": body}
+
+
+def membership(event: MembershipChanged) -> dict[str, Any]:
+    """What is said of a membership that has changed."""
+    title, body = _ended(event) if event.after == "free" else _given(event)
+    return {
+        "kind": "membership_changed",
+        "memberType": event.after,
+        "memberTypeBefore": event.before,
+        "memberExpiryAt": None if event.after == "free" else event.expiry,
+        "cause": event.cause,
+        "title": title,
+        "body": body,
+    }
+
+
+def _given(event: MembershipChanged) -> tuple[str, str]:
+    name = _TIERS[event.after]
+    until = f"有效期至 {_day(event.ends_on)}。" if event.ends_on else "长期有效。"
+    if event.before == event.after:
+        return f"{name} 已续期", until
+    return f"{name} 已开通", f"{until}{_OPENED[event.after]}"
+
+
+def _ended(event: MembershipChanged) -> tuple[str, str]:
+    if event.cause == "expiry":
+        return f"{_TIERS[event.before]} 已到期", _STILL_THERE
+    return "已恢复为普通用户", _STILL_THERE
+
+
+def membership_ends(event: MembershipEnds) -> dict[str, Any]:
+    """What is said of a membership that is about to end."""
+    when = f"还有 {event.days_left} 天到期" if event.days_left else "今天到期"
+    return {
+        "kind": MEMBERSHIP_ENDS,
+        "memberType": event.tier,
+        "memberExpiryAt": event.expiry,
+        "daysLeft": event.days_left,
+        "title": f"{_TIERS[event.tier]} {when}",
+        "body": f"有效期至 {_day(event.ends_on)}，兑换新的兑换码就能接着用。",
+    }
+
+
+def _day(day: date) -> str:
+    return f"{day.year} 年 {day.month} 月 {day.day} 日"
 
 
 def windows(since: datetime, until: datetime, zone_name: str) -> Iterator[Window]:

@@ -13,6 +13,7 @@ from zxo.kit.pages import CursorField as Cursor
 from zxo.kit.pages import InvalidCursor, decode_cursor, encode_cursor
 from zxo.kit.pages import LimitField as Limit
 from zxo.kit.web import InQuery, Query, ok
+from zxo.modules.membership import VipExpired
 from zxo.modules.rankings import schemas, service
 from zxo.modules.rankings.errors import NationalLocked, RegionNotSet
 from zxo.modules.rankings.rules import LAST_RANK, SNAPSHOT_DAYS, BoardType
@@ -55,7 +56,13 @@ BoardPast = Annotated[_BoardPast, InQuery]
     "/rankings",
     summary="获取排行榜",
     **answers(
-        RankingsReply, Unauthorized, InvalidFields, InvalidCursor, NationalLocked, RegionNotSet
+        RankingsReply,
+        Unauthorized,
+        InvalidFields,
+        InvalidCursor,
+        NationalLocked,
+        VipExpired,
+        RegionNotSet,
     ),
 )
 async def rankings(ctx: Ctx, caller: CurrentUser, query: BoardPage) -> Response:
@@ -77,7 +84,7 @@ async def my_rankings(ctx: Ctx, caller: CurrentUser, _: OneBoard) -> Response:
 @api.get(
     "/rankings/around",
     summary="我附近的排名",
-    **answers(AroundReply, Unauthorized, InvalidFields, NationalLocked, RegionNotSet),
+    **answers(AroundReply, Unauthorized, InvalidFields, NationalLocked, VipExpired, RegionNotSet),
 )
 async def around(ctx: Ctx, caller: CurrentUser, query: BoardAround) -> Response:
     lines, mine = await service.around(ctx, caller.user_id, query.type, query.limit, schemas.render)
@@ -88,7 +95,7 @@ async def around(ctx: Ctx, caller: CurrentUser, query: BoardAround) -> Response:
 @api.get(
     "/rankings/me/history",
     summary="我的历史排名",
-    **answers(HistoryReply, Unauthorized, InvalidFields, NationalLocked, RegionNotSet),
+    **answers(HistoryReply, Unauthorized, InvalidFields, NationalLocked, VipExpired, RegionNotSet),
 )
 async def history(ctx: Ctx, caller: CurrentUser, query: BoardPast) -> Response:
     past = await service.history(ctx, caller.user_id, query.type, query.days)

@@ -13,7 +13,7 @@ from zxo.kit.errors import Unavailable
 from zxo.kit.jobs import SCHEDULE_ZONE
 from zxo.kit.valkey import AWAY
 from zxo.kit.zones import date_in
-from zxo.modules import users
+from zxo.modules import membership, users
 from zxo.modules.rankings import boards, repository, rules
 from zxo.modules.rankings.boards import Page
 from zxo.modules.rankings.errors import NationalLocked, RegionNotSet
@@ -40,7 +40,7 @@ async def top(
 ) -> tuple[Lines[T], MyPlace]:
     """`size` lines of the caller's board from rank `first` on, and where the caller stands.
 
-    Raises NationalLocked, RegionNotSet, UserGone.
+    Raises NationalLocked, VipExpired, RegionNotSet, UserGone.
     """
     user = await users.get(ctx, user_id)
     board = _board(ctx, user, kind)
@@ -53,7 +53,7 @@ async def around(
 ) -> tuple[Lines[T] | None, MyPlace]:
     """`size` lines with the caller in the middle; None where the caller is not on the board.
 
-    Raises NationalLocked, RegionNotSet, UserGone.
+    Raises NationalLocked, VipExpired, RegionNotSet, UserGone.
     """
     user = await users.get(ctx, user_id)
     board = _board(ctx, user, kind)
@@ -78,8 +78,8 @@ async def everywhere(ctx: Context, user_id: int) -> dict[BoardType, MyPlace]:
 async def history(ctx: Context, user_id: int, kind: BoardType, days: int) -> list[Past]:
     """Where the caller stood at the end of the last `days` days, newest first.
 
-    Nothing for whoever does not want to be on boards. Raises NationalLocked, RegionNotSet,
-    UserGone.
+    Nothing for whoever does not want to be on boards. Raises NationalLocked, VipExpired,
+    RegionNotSet, UserGone.
     """
     user = await users.get(ctx, user_id)
     _board(ctx, user, kind)
@@ -96,8 +96,13 @@ def is_locked(ctx: Context, user: User, kind: BoardType) -> bool:
 
 
 def _refuse_locked(ctx: Context, user: User, kind: BoardType) -> None:
-    if is_locked(ctx, user, kind):
-        raise NationalLocked
+    """Raises NationalLocked for who never was a member, VipExpired for who was."""
+    if not is_locked(ctx, user, kind):
+        return
+    try:
+        membership.check_vip(user, ctx.clock.now())
+    except membership.VipNotOpen:
+        raise NationalLocked from None
 
 
 def _board(ctx: Context, user: User, kind: BoardType) -> Board:

@@ -88,17 +88,22 @@ GROUP BY age ORDER BY age
 
 # What somebody was when the day ended ($1 here): the first of these that was in force then. What
 # the next code redeemed afterwards found; where there was none, what the row says, unless that
-# began later; what the last code before had given, which may have lapsed, and been tidied away.
+# began later (somebody free whose row has an expiry was, until then, what was activated last); what
+# the last code before had given, which may have lapsed, and been tidied away.
 MEMBERSHIPS = f"""
 WITH following AS (
     SELECT DISTINCT ON (user_id) user_id, 1 AS choice, member_type_before AS type,
            expiry_before AS expiry
     FROM redeem_code_usages WHERE created_at >= $1 ORDER BY user_id, created_at, id
 ), present AS (
-    SELECT id AS user_id, 2 AS choice, member_type AS type, member_expiry_at AS expiry FROM users
-    WHERE member_type <> 'free' AND id NOT IN (SELECT user_id FROM following)
-      AND coalesce(CASE member_type WHEN 'vip' THEN vip_activated_at
-                                    ELSE ai_activated_at END < $1, true)
+    SELECT id AS user_id, 2 AS choice, type, member_expiry_at AS expiry
+    FROM users CROSS JOIN LATERAL (SELECT CASE
+        WHEN member_type <> 'free' THEN member_type
+        WHEN coalesce(ai_activated_at >= vip_activated_at, ai_activated_at IS NOT NULL) THEN 'ai'
+        ELSE 'vip' END AS type) AS latest
+    WHERE (member_type <> 'free' OR member_expiry_at IS NOT NULL)
+      AND id NOT IN (SELECT user_id FROM following)
+      AND coalesce(CASE type WHEN 'vip' THEN vip_activated_at ELSE ai_activated_at END < $1, true)
 ), preceding AS (
     SELECT DISTINCT ON (user_id) user_id, 3 AS choice, member_type_after AS type,
            expiry_after AS expiry
@@ -120,9 +125,11 @@ FROM people
 REDEEMED_CODES = """
 SELECT count(*), count(DISTINCT user_id), count(*) FILTER (WHERE code_type = 'vip'),
        count(*) FILTER (WHERE code_type = 'ai'), count(*) FILTER (WHERE code_type = 'makeup_card'),
-       count(*) FILTER (WHERE redeem_code_id IS NULL)
-FROM redeem_code_usages LEFT JOIN redeem_codes ON redeem_codes.id = redeem_code_id
-WHERE redeem_code_usages.created_at >= $1 AND redeem_code_usages.created_at < $2
+       count(*) FILTER (WHERE code_type IS NULL)
+FROM (
+    SELECT user_id, CASE WHEN redeem_code_id IS NOT NULL THEN code_type END AS code_type
+    FROM redeem_code_usages WHERE created_at >= $1 AND created_at < $2
+) AS redeemed
 """
 
 COACH = """

@@ -18,6 +18,8 @@ class User(msgspec.Struct, frozen=True):
     avatar: str | None
     member_type: str
     member_expiry_at: datetime | None
+    vip_activated_at: datetime | None
+    ai_activated_at: datetime | None
     total_days: int
     consecutive_days: int
     makeup_cards: int

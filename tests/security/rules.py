@@ -1,0 +1,69 @@
+"""Who may call what: one line a route of the documentation.
+
+public       anybody, without a token
+session      whoever has a token that counts, even of an account that is gone: its sessions only
+signed in    whoever has an account; it answers with the caller's own things
+own          as above, and names a thing in its path: another's is not found
+own session  both: nobody else's is found, and no account is asked for
+member       a VIP or AI membership in force
+viewer, operator, owner    an operator of at least this role
+"""
+
+RULES = {
+    "POST /v1/auth/wechat/login": "public",
+    "POST /v1/auth/refresh": "signed in",
+    "POST /v1/auth/logout": "session",
+    "GET /v1/users/me": "signed in",
+    "PUT /v1/users/me": "signed in",
+    "GET /v1/users/me/settings": "signed in",
+    "PUT /v1/users/me/settings": "signed in",
+    "GET /v1/users/me/stats": "signed in",
+    "GET /v1/users/me/sessions": "signed in",
+    "DELETE /v1/users/me/sessions/{session_id}": "own session",
+    "GET /v1/check-in/today": "signed in",
+    "POST /v1/check-in": "signed in",
+    "POST /v1/check-in/makeup": "signed in",
+    "GET /v1/check-in/records": "signed in",
+    "GET /v1/cravings": "signed in",
+    "POST /v1/cravings": "signed in",
+    "GET /v1/cravings/stats": "signed in",
+    "DELETE /v1/cravings/{craving_id}": "own",
+    "GET /v1/rankings": "signed in",
+    "GET /v1/rankings?type=national": "member",
+    "GET /v1/rankings/me": "signed in",
+    "GET /v1/rankings/around": "signed in",
+    "GET /v1/rankings/around?type=national": "member",
+    "GET /v1/rankings/me/history": "signed in",
+    "GET /v1/rankings/me/history?type=national": "member",
+    "GET /v1/regions": "public",
+    "GET /v1/notifications": "signed in",
+    "POST /v1/notifications/read": "signed in",
+    "GET /v1/notifications/subscriptions": "signed in",
+    "POST /v1/notifications/subscriptions": "signed in",
+    "POST /v1/notifications/push-subscriptions": "signed in",
+    "DELETE /v1/notifications/push-subscriptions/{subscription_id}": "own",
+}
+
+PEOPLE = ("alice", "another", "expired", "vip")
+OPERATORS = ("viewer", "operator", "owner")  # each may what those before it may
+NOBODIES = ("anonymous", "banned", "gone")
+ACTORS = (*PEOPLE, *NOBODIES)
+
+# What somebody without a right to be here is told.
+_REFUSED = {"anonymous": "unauthorized", "banned": "session_ended", "gone": "account_gone"}
+
+
+def refused(rule: str, actor: str) -> tuple[int, str] | None:
+    """The status and errorCode that `actor` gets at a route of this rule; None for an answer.
+
+    What is named in a path belongs to alice.
+    """
+    if rule == "public" or (rule == "session" and actor == "gone"):
+        return None
+    if actor in _REFUSED and (rule, actor) != ("own session", "gone"):
+        return 401, _REFUSED[actor]
+    if rule.startswith("own") and actor != "alice":
+        return 404, "*"
+    if rule == "member" and actor != "vip":
+        return 403, "national_ranking_locked"
+    return None
