@@ -164,7 +164,9 @@ def run_rotation(data_dir: DataDir = None) -> None:
     """Seal everything that is sealed at rest anew, with the first of ZXO_ENCRYPTION_KEYS."""
     with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as with_services:
         supervisor.check_database(with_services)
-        ended = rotation.run(keyring.with_secrets(with_services), screen)
+        running = keyring.with_secrets(with_services)
+        supervisor.check_role(running)
+        ended = rotation.run(running, screen)
     say(f"{ended.renewed} sealed anew with the first key.")
     if ended.unreadable:
         raise rotation.RotationError(f"No key of ours opens {ended.unreadable} values.")

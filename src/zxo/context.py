@@ -113,7 +113,7 @@ async def open_context(
         push = web_push(settings)
         if push is not None:
             stack.push_async_callback(push.close)
-        sms = _sms(settings)
+        sms = sms_sender(settings)
         if sms is not None:
             stack.push_async_callback(sms.close)
         index = BlindIndex(settings.keys.index.get_secret_value())
@@ -167,7 +167,7 @@ def web_push(settings: Settings) -> WebPush | None:
     return WebPush(key, settings.web_push.subject, settings.web_push.hosts) if key else None
 
 
-def _sms(settings: Settings) -> Sms | None:
+def sms_sender(settings: Settings) -> Sms | None:
     """None in production without an account at the SMS service."""
     sms = settings.sms
     if not sms.configured:
