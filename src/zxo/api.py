@@ -81,7 +81,8 @@ def create_app(settings: Settings, clock: Clock | None = None, *, served: bool =
     app.router.routes[:0] = [route for module in modules for route in module.routes]
     _add_operations(app, settings)
     failures.install(app, clock)
-    openapi.install(app, secured_by=(http.current_user, http.bearer_token, *registry.GUARDS))
+    tokens = (http.current_user, http.bearer_token, *registry.GUARDS)
+    openapi.install(app, secured_by=tokens, operated_by=registry.OPERATOR_GUARDS)
     return app
 
 

@@ -11,6 +11,7 @@ from zxo import housekeeping
 from zxo.context import Context
 from zxo.kit.jobs import Run, Scheduled
 from zxo.kit.outbox import Event, Reactions, reaction_name
+from zxo.modules.admin import routes as admin_routes
 from zxo.modules.auth import handlers as auth_handlers
 from zxo.modules.auth import routes as auth_routes
 from zxo.modules.checkins import CheckedIn
@@ -26,6 +27,9 @@ from zxo.modules.notifications import Notified
 from zxo.modules.notifications import handlers as notifications_handlers
 from zxo.modules.notifications import routes as notifications_routes
 from zxo.modules.notifications import sockets as notifications_sockets
+from zxo.modules.operators import guards as operators_guards
+from zxo.modules.operators import handlers as operators_handlers
+from zxo.modules.operators import routes as operators_routes
 from zxo.modules.phones import handlers as phones_handlers
 from zxo.modules.phones import routes as phones_routes
 from zxo.modules.rankings import BoardMissed, RankChanged
@@ -33,7 +37,7 @@ from zxo.modules.rankings import handlers as rankings_handlers
 from zxo.modules.rankings import routes as rankings_routes
 from zxo.modules.regions import routes as regions_routes
 from zxo.modules.statistics import handlers as statistics_handlers
-from zxo.modules.users import PhoneChanged, ProfileChanged, SettingsChanged
+from zxo.modules.users import BanChanged, PhoneChanged, ProfileChanged, SettingsChanged
 from zxo.modules.users import handlers as users_handlers
 from zxo.modules.users import routes as users_routes
 
@@ -52,11 +56,14 @@ ROUTERS: Mapping[str, APIRouter] = {
     "auth": auth_routes.api,
     "phones": phones_routes.api,
     "regions": regions_routes.api,
+    "operators": operators_routes.api,
+    "admin": admin_routes.api,
     "realtime": notifications_sockets.api,
 }
 
 # Dependencies that ask for a token, beside that of every router.
 GUARDS = (membership_guards.require_vip, membership_guards.require_ai)
+OPERATOR_GUARDS = operators_guards.GUARDS
 
 # What an API process that mounts the module runs beside requests, from its start to its end.
 BESIDE: Mapping[str, Callable[[Context], AbstractAsyncContextManager[Any]]] = {
@@ -80,6 +87,7 @@ REACTIONS: Reactions = {
     MembershipChanged: (users_handlers.drop_cached, notifications_handlers.tell_of_memberships),
     MembershipEnds: (notifications_handlers.tell_of_ends,),
     CardsAdded: (users_handlers.drop_cached,),
+    BanChanged: (users_handlers.drop_cached, rankings_handlers.refresh),
     BoardMissed: (rankings_handlers.build_missing,),
     Notified: (delivery_handlers.deliver,),
     RankChanged: (notifications_handlers.tell_of_ranks,),
@@ -98,6 +106,7 @@ SCHEDULE: Mapping[Job, str] = {
     rankings_handlers.take_snapshot: "2 0 * * *",
     auth_handlers.delete_expired_sessions: "30 3 * * *",
     phones_handlers.delete_expired_codes: "35 * * * *",
+    operators_handlers.delete_old_sessions: "35 3 * * *",
     statistics_handlers.write_past_days: "15 1 * * *",
 }
 

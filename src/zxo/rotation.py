@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from zxo.context import Context, open_context
 from zxo.kit.crypto import Unreadable
-from zxo.modules import users
+from zxo.modules import operators, users
 from zxo.settings import Settings
 
 BATCH = 500
@@ -31,7 +31,10 @@ class Sealed(NamedTuple):
 
 
 # Every sealed column of the schema; a test compares it with the catalogue.
-SEALED = (Sealed("users", "id", "phone_ciphertext", users.PHONE_BOUND_TO),)
+SEALED = (
+    Sealed("users", "id", "phone_ciphertext", users.PHONE_BOUND_TO),
+    Sealed("operators", "id", "totp_ciphertext", operators.TOTP_BOUND_TO),
+)
 
 
 class Ended(NamedTuple):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import asyncpg
+import msgspec
 from croniter import croniter
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.queries import Queries
@@ -93,6 +94,49 @@ SELECT EXISTS (SELECT FROM outbox)
 async def are_waiting(connection: Connection, prefix: str) -> bool:
     """Whether events, or jobs whose names begin so, wait to be handled; parked ones do not."""
     return bool(await connection.fetchval(WAITING, prefix))
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """A job that failed too often, in the order of the query's columns."""
+
+    id: int
+    name: str
+    created_at: datetime
+    failed_at: datetime
+    error: str | None  # the kind of the last failure; its text may hold what somebody wrote
+
+
+PARKED = """
+SELECT job.id, entrypoint, created, updated,
+       (SELECT traceback ->> 'exception_type' FROM pgqueuer_log
+        WHERE job_id = job.id AND traceback IS NOT NULL ORDER BY id DESC LIMIT 1)
+FROM pgqueuer AS job
+WHERE status = 'failed' AND ($1::bigint IS NULL OR job.id < $1)
+ORDER BY job.id DESC LIMIT $2
+"""
+RETRY = """
+UPDATE pgqueuer SET status = 'queued', attempts = 0, execute_after = now(), updated = now(),
+       queue_manager_id = NULL
+WHERE status = 'failed' AND id = $1 RETURNING entrypoint
+"""
+DROP = "DELETE FROM pgqueuer WHERE status = 'failed' AND id = $1 RETURNING entrypoint"
+
+
+async def parked(connection: Connection, before: int | None, limit: int) -> list[Parked]:
+    """Newest first; `before`: an id."""
+    return [Parked(*row) for row in await connection.fetch(PARKED, before, limit)]
+
+
+async def retry(connection: Connection, job_id: int) -> str | None:
+    """Let a parked job run again; its name, or None where there is none of this id."""
+    name: str | None = await connection.fetchval(RETRY, job_id)
+    return name
+
+
+async def drop(connection: Connection, job_id: int) -> str | None:
+    """Delete a parked job; its name, or None where there is none of this id."""
+    name: str | None = await connection.fetchval(DROP, job_id)
+    return name
 
 
 def build_queue(

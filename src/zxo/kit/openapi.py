@@ -31,6 +31,7 @@ _SECURED = (Unauthorized, TokenInvalid, TokenExpired, SessionEnded)
 _IDEMPOTENT = (InvalidKey, KeyReused, StillRunning)
 
 _BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+_OPERATOR = {"type": "http", "scheme": "bearer"}
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -115,30 +116,39 @@ def _reference(data: type[Reply]) -> dict[str, Any]:
     return {"$ref": _REFERENCE.format(name=data.__name__)}
 
 
-def install(app: FastAPI, secured_by: Collection[Dependency] = ()) -> None:
+def install(
+    app: FastAPI,
+    secured_by: Collection[Dependency] = (),
+    operated_by: Collection[Dependency] = (),
+) -> None:
     """Serve the schema at /openapi.json, with the structs' components in it.
 
-    A route that depends on one of `secured_by` needs a token.
+    A route that depends on one of `secured_by` needs a user's token, on one of `operated_by` an
+    operator's.
     """
 
     def schema() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _build(app, secured_by)
+            app.openapi_schema = _build(app, secured_by, operated_by)
         return app.openapi_schema
 
     app.openapi = schema  # type: ignore[method-assign]
 
 
-def _build(app: FastAPI, secured_by: Collection[Dependency]) -> dict[str, Any]:
+def _build(
+    app: FastAPI, secured_by: Collection[Dependency], operated_by: Collection[Dependency]
+) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     components = document.setdefault("components", {})
-    components["securitySchemes"] = {"bearer": _BEARER}
+    components["securitySchemes"] = {"bearer": _BEARER, "operator": _OPERATOR}
     components["headers"] = _HEADERS
     _add_structs(components.setdefault("schemas", {}))
     for method, dependant, operation in _operations(app, document):
         _complete(operation, method, secured=_needs(dependant, secured_by))
+        if _needs(dependant, operated_by):
+            operation["security"] = [{"operator": []}]
     return document
 
 

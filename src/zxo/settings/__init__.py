@@ -66,6 +66,7 @@ class Settings(Section):
         (), validation_alias="CORS_ORIGINS"
     )
     content_words: Path | None = Field(None, validation_alias="CONTENT_WORDS_FILE")
+    admin_totp: Literal["required", "optional"] | None = Field(None, validation_alias="ADMIN_TOTP")
     max_sockets: int = Field(10_000, validation_alias="ZXO_MAX_SOCKETS", ge=1, le=1_000_000)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = (
         Field("INFO", validation_alias="LOG_LEVEL")
@@ -85,6 +86,11 @@ class Settings(Section):
     @property
     def production(self) -> bool:
         return self.env == "production"
+
+    @property
+    def admin_totp_required(self) -> bool:
+        """Whether operators need a second factor: in production, unless somebody says otherwise."""
+        return self.admin_totp == "required" or (self.admin_totp is None and self.production)
 
     @property
     def development_login(self) -> bool:

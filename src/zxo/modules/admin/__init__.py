@@ -1,1 +1,1 @@
-"""What operators do: their accounts, and what they may see and change."""
+"""What operators do: codes, people, numbers, jobs that failed, the settings in force."""

@@ -15,6 +15,12 @@ class AccountDeleted(Forbidden):
     code, message = "account_deleted", "账号已删除，可在清除前恢复"
 
 
+class AccountBanned(Forbidden):
+    """An operator has banned this account."""
+
+    code, message = "account_banned", "账号已被封禁"
+
+
 class TooOldToRefresh(Unauthorized):
     """The token expired more than seven days ago."""
 

@@ -35,6 +35,12 @@ INSERT INTO ended_sessions (session_id, expires_at) SELECT id, expires_at FROM g
 RETURNING session_id
 """
 
+END_ALL = """
+WITH gone AS (DELETE FROM sessions WHERE user_id = $1 RETURNING id, expires_at)
+INSERT INTO ended_sessions (session_id, expires_at) SELECT id, expires_at FROM gone
+RETURNING session_id::text
+"""
+
 DELETE_EXPIRED = "DELETE FROM sessions WHERE expires_at <= $1"
 
 DELETE_EXPIRED_ENDED = "DELETE FROM ended_sessions WHERE expires_at <= $1"
@@ -84,6 +90,11 @@ async def list_page(
 async def end(connection: Connection, session_id: UUID, user_id: int) -> bool:
     """False where the user has no such session."""
     return await connection.fetchval(END, session_id, user_id) is not None
+
+
+async def end_all(connection: Connection, user_id: int) -> list[str]:
+    """The ids of the sessions that the user had."""
+    return [row[0] for row in await connection.fetch(END_ALL, user_id)]
 
 
 async def delete_expired(connection: Connection, now: datetime) -> None:

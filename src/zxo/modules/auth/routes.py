@@ -22,6 +22,7 @@ from zxo.kit.web import ok
 from zxo.modules import phones
 from zxo.modules.auth import service
 from zxo.modules.auth.errors import (
+    AccountBanned,
     AccountDeleted,
     AlreadyRefreshed,
     InvalidDevelopmentName,
@@ -50,6 +51,7 @@ api = router("认证")
         InvalidLoginCode,
         WechatUserBlocked,
         AccountDeleted,
+        AccountBanned,
         WechatTooOften,
         WechatUnavailable,
         WechatNotConfigured,
@@ -71,6 +73,7 @@ async def log_in_with_wechat(ctx: Ctx, request: Request, body: WechatLoginBody) 
         phones.PhoneRegionNotSupported,
         phones.InvalidSmsCode,
         AccountDeleted,
+        AccountBanned,
     ),
 )
 async def log_in_with_sms(ctx: Ctx, request: Request, body: SmsLoginBody) -> Response:

@@ -1,6 +1,6 @@
 """Logging in and out. A log-in is a session; its token is exchanged for a fresh one."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from zxo.kit.security import SessionEnded
 from zxo.modules import phones, users
 from zxo.modules.auth import repository, rules
 from zxo.modules.auth.errors import (
+    AccountBanned,
     AccountDeleted,
     AlreadyRefreshed,
     InvalidDevelopmentName,
@@ -63,10 +64,13 @@ async def log_in_with_sms(
 async def _log_in(
     ctx: Context, find: Callable[[Connection], Awaitable[User]], device: str
 ) -> LoggedIn:
-    """A session for whom `find` finds, however they proved it. Raises AccountDeleted."""
+    """A session for whom `find` finds, however they proved it.
+
+    Raises AccountBanned, AccountDeleted.
+    """
     async with ctx.db.transaction() as connection:
         user = await find(connection)
-        _refuse_deleted(user)
+        _refuse_unwelcome(user)
         session, token = await _open_session(ctx, connection, user, device)
     log.info("logged_in", user_id=user.id, session_id=str(session.id))
     return LoggedIn(token, user)
@@ -83,7 +87,10 @@ async def _openid(ctx: Context, code: str) -> str:
     return await ctx.wechat.openid(code)
 
 
-def _refuse_deleted(user: User) -> None:
+def _refuse_unwelcome(user: User) -> None:
+    """Raises AccountBanned, AccountDeleted. To be called while the row is locked."""
+    if user.banned_at is not None:
+        raise AccountBanned
     if user.deleted_at is not None:
         purge_at = user.deleted_at + rules.PURGE_AFTER_DELETION
         raise AccountDeleted(data={"purgeAt": purge_at})
@@ -156,6 +163,17 @@ async def end_session(ctx: Context, user_id: int, session_id: UUID) -> None:
         if not await repository.end(connection, session_id, user_id):
             raise NoSuchSession
     ctx.ended_sessions.add(str(session_id))
+
+
+async def end_all_sessions(connection: Connection, user_id: int) -> list[str]:
+    """End every session of the user; their ids, for `have_ended` after the commit."""
+    return await repository.end_all(connection, user_id)
+
+
+def have_ended(ctx: Context, session_ids: Collection[str]) -> None:
+    """Refuse these sessions in this process at once; the others do within a second."""
+    for session_id in session_ids:
+        ctx.ended_sessions.add(session_id)
 
 
 async def list_sessions(

@@ -24,7 +24,7 @@ _STREAMED = 2_000  # rows fetched at a time
 
 _LEVELS = Region._fields
 _REACHED = "floor(extract(epoch FROM total_days_reached_at))::bigint"
-_SHOWN = "(deleted_at IS NULL AND total_days > 0 AND show_in_ranking)"
+_SHOWN = "(deleted_at IS NULL AND banned_at IS NULL AND total_days > 0 AND show_in_ranking)"
 _SCORE = f"total_days * {ONE_DAY} + {LAST_SECOND} - {_REACHED}"
 _ORDER = f"total_days DESC, {_REACHED}, id DESC"
 _PEOPLE = "users JOIN user_settings ON user_id = id"

@@ -1,7 +1,7 @@
 """Who uses ZXO: profile, settings, and the progress that every check-in moves forward."""
 
 from zxo.modules.users.errors import PhoneTaken, UserGone
-from zxo.modules.users.events import PhoneChanged, ProfileChanged, SettingsChanged
+from zxo.modules.users.events import BanChanged, PhoneChanged, ProfileChanged, SettingsChanged
 from zxo.modules.users.models import COLUMNS, Settings, User
 from zxo.modules.users.rules import mask_phone, tier_in_force
 from zxo.modules.users.schemas import AvatarUrl, Nickname
@@ -15,7 +15,9 @@ from zxo.modules.users.service import (
     keep,
     lock,
     masked_phone,
+    phone_index,
     reload,
+    set_ban,
     set_phone,
 )
 
@@ -23,6 +25,7 @@ __all__ = [
     "COLUMNS",
     "PHONE_BOUND_TO",
     "AvatarUrl",
+    "BanChanged",
     "Nickname",
     "PhoneChanged",
     "PhoneTaken",
@@ -40,7 +43,9 @@ __all__ = [
     "lock",
     "mask_phone",
     "masked_phone",
+    "phone_index",
     "reload",
+    "set_ban",
     "set_phone",
     "tier_in_force",
 ]

@@ -27,3 +27,10 @@ class PhoneChanged(Event, frozen=True):
 
     user_id: int
     version: int
+
+
+class BanChanged(Event, frozen=True):
+    """An operator has banned the person, or lifted the ban."""
+
+    user_id: int
+    version: int

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 from structlog import get_logger
@@ -16,12 +16,23 @@ from zxo.kit.db import Connection
 from zxo.modules import regions
 from zxo.modules.users import repository
 from zxo.modules.users.errors import PhoneTaken, QuitInFuture, StreetWithoutDistrict, UserGone
-from zxo.modules.users.events import PhoneChanged, ProfileChanged, SettingsChanged
+from zxo.modules.users.events import BanChanged, PhoneChanged, ProfileChanged, SettingsChanged
 from zxo.modules.users.models import Settings, User
 from zxo.modules.users.rules import WECHAT_PLACEHOLDER, mask_phone
 
 _SEEN_BY_OTHERS = {"nickname", "street"}
 log = get_logger(__name__)
+
+
+class Sealed(Protocol):
+    """Whoever has a number, in any view of the row."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def phone_ciphertext(self) -> str | None: ...
+
 
 PHONE_BOUND_TO = "users.phone:{id}"
 _REGION = ("province", "city", "district", "street")
@@ -96,7 +107,7 @@ async def find_or_create_by_phone(
 
     Two first log-ins at the same moment find the same user.
     """
-    index = _phone_index(ctx, e164)
+    index = phone_index(ctx, e164)
     known = await repository.get_by_phone(connection, index)
     if known is not None:
         return known
@@ -116,7 +127,7 @@ async def set_phone(ctx: Context, connection: Connection, user_id: int, e164: st
     await lock(connection, user_id)
     changes = {
         "phone_ciphertext": e164 and _sealed_phone(ctx, user_id, e164),
-        "phone_index": e164 and _phone_index(ctx, e164),
+        "phone_index": e164 and phone_index(ctx, e164),
     }
     try:
         user = await _update(ctx, connection, user_id, changes)
@@ -126,7 +137,24 @@ async def set_phone(ctx: Context, connection: Connection, user_id: int, e164: st
     return user
 
 
-def masked_phone(ctx: Context, user: User) -> str | None:
+async def set_ban(
+    ctx: Context, connection: Connection, user_id: int, reason: str | None
+) -> User | None:
+    """Ban the user, or lift the ban (None); also one who has deleted the account.
+
+    Locks the row: a log-in at the same moment comes before or after, not in between. None where
+    there is no such user. Call `keep` after the commit.
+    """
+    if await repository.get_for_update(connection, user_id) is None:
+        return None
+    banned_at = ctx.clock.now() if reason is not None else None
+    changes = {"banned_at": banned_at, "ban_reason": reason}
+    user = await _update(ctx, connection, user_id, changes)
+    await outbox.publish(connection, BanChanged(user_id, user.version))
+    return user
+
+
+def masked_phone(ctx: Context, user: Sealed) -> str | None:
     """The number as the person sees it, None where none is bound.
 
     One that no key of ours opens is all stars: the person's other data must still be seen.
@@ -140,7 +168,8 @@ def masked_phone(ctx: Context, user: User) -> str | None:
         return "*" * 11
 
 
-def _phone_index(ctx: Context, e164: str) -> bytes:
+def phone_index(ctx: Context, e164: str) -> bytes:
+    """What a number is looked up by."""
     return ctx.index.of("phone", e164)
 
 

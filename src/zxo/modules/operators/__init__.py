@@ -1,0 +1,33 @@
+"""Operators: who may work behind the scenes, and what each of them did."""
+
+from zxo.modules.operators.errors import (
+    OperatorNameTaken,
+    OperatorSessionEnded,
+    RoleTooLow,
+    TotpNotEnrolled,
+    WeakPassword,
+)
+from zxo.modules.operators.guards import RequireOperator, RequireOwner, RequireViewer
+from zxo.modules.operators.models import Acting, Entry, Operator
+from zxo.modules.operators.rules import ROLES, Role
+from zxo.modules.operators.service import TOTP_BOUND_TO, create, note, record
+
+__all__ = [
+    "ROLES",
+    "TOTP_BOUND_TO",
+    "Acting",
+    "Entry",
+    "Operator",
+    "OperatorNameTaken",
+    "OperatorSessionEnded",
+    "RequireOperator",
+    "RequireOwner",
+    "RequireViewer",
+    "Role",
+    "RoleTooLow",
+    "TotpNotEnrolled",
+    "WeakPassword",
+    "create",
+    "note",
+    "record",
+]

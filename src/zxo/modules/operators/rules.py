@@ -1,0 +1,57 @@
+"""Roles, passwords, second factors, and how long things last. Nothing here asks anybody."""
+
+import unicodedata
+from datetime import datetime, timedelta
+from typing import Literal
+
+import pyotp
+
+Role = Literal["viewer", "operator", "owner"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "owner")  # each may what those before it may
+
+SHORTEST_PASSWORD = 12  # characters
+LONGEST_PASSWORD = 72  # bytes: bcrypt sees no more
+TRIES = 5
+LOCKED_FOR = timedelta(minutes=15)
+IDLE = timedelta(minutes=30)
+LONGEST_SESSION = timedelta(hours=12)
+
+TOKEN_PREFIX = "zxo_operator_"  # noqa: S105 - the beginning of every token
+ISSUER = "ZXO"
+STEP_SECONDS = 30
+TOLERANCE = 1  # steps that a clock may be fast or slow
+
+
+def may(role: Role, needed: Role) -> bool:
+    return ROLES.index(role) >= ROLES.index(needed)
+
+
+def name_key(name: str) -> str:
+    """What is compared of a name."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def is_weak(password: str, name: str) -> bool:
+    """Length is what counts: any characters will do."""
+    too_short = len(password) < SHORTEST_PASSWORD
+    too_long = len(password.encode()) > LONGEST_PASSWORD
+    return too_short or too_long or name_key(name) in name_key(password)
+
+
+def new_secret() -> str:
+    """Of a second factor: 160 random bits in base32."""
+    return pyotp.random_base32()
+
+
+def provisioning_uri(secret: str, name: str) -> str:
+    """What the QR code says to an authenticator."""
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER)
+
+
+def matching_step(secret: str, code: str, now: datetime) -> int | None:
+    """The time step whose code this is, of those near `now` (RFC 6238); None for a wrong code."""
+    totp, current = pyotp.TOTP(secret), int(now.timestamp()) // STEP_SECONDS
+    for step in range(current - TOLERANCE, current + TOLERANCE + 1):
+        if pyotp.utils.strings_equal(totp.at(step * STEP_SECONDS), code):
+            return step
+    return None
