@@ -6,11 +6,19 @@ from typing import Any
 import pytest
 
 from tests.factories import START, FrozenClock, Visitor, data, refusal
-from tests.modules.membership.conftest import Make, in_days, redeem, refused, stored, text_of, uses
+from tests.modules.membership.conftest import (
+    DAY,
+    Make,
+    in_days,
+    redeem,
+    refused,
+    stored,
+    text_of,
+    uses,
+)
 from zxo.context import Context
 from zxo.modules import membership
 
-DAY = timedelta(days=1)
 NOT_FOUND = ("redeem_code_not_found", "兑换码不存在")
 DISABLED = ("redeem_code_disabled", "兑换码已禁用")
 USED_UP = ("redeem_code_used_up", "兑换码已达到使用上限")
