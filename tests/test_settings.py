@@ -267,3 +267,11 @@ def test_what_the_caller_says_wins_and_reaches_the_children(
     monkeypatch.setattr(os, "environ", {"PORT": "4000"})
     assert load(PORT="5000").port == 5000
     assert os.environ["PORT"] == "5000"
+
+
+def test_built_in_codes_are_on_outside_production_only(load_from: Load) -> None:
+    assert load_from().built_in_codes
+    assert not load_from(BUILTIN_CODES="false").built_in_codes
+    assert not load_from(**PRODUCTION).built_in_codes
+    assert not load_from(**PRODUCTION, BUILTIN_CODES="false").built_in_codes
+    assert "BUILTIN_CODES" in refused(load_from, **PRODUCTION, BUILTIN_CODES="true")

@@ -27,6 +27,9 @@ async def told(ctx: Context, person: Visitor) -> list[tuple[str, str, str]]:
         " WHERE user_id = $1 ORDER BY id",
         person.user["id"],
     )
+    assert (
+        max((len(text) for row in rows for text in row[1:]), default=0) <= 20
+    )  # what WeChat shows
     return [tuple(row) for row in rows]
 
 
@@ -51,8 +54,8 @@ async def test_a_membership_is_announced_three_days_before_and_on_the_day_and_th
         before = await told(ctx, alice)
         await night(ctx, clock, drain, f"2025-12-{day:02}")
         seen[day] = (await told(ctx, alice))[len(before) :]
-    until = "有效期至 2025 年 12 月 10 日，兑换新的兑换码就能接着用。"
-    over = "打卡和本地排名照常使用，你的记录都在。"
+    until = "有效期至 2025年12月10日。"
+    over = "打卡和本地排名照常，记录都在。"
     assert {day: notices for day, notices in seen.items() if notices} == {
         7: [("membership_ends", "VIP 还有 3 天到期", until)],
         10: [("membership_ends", "VIP 今天到期", until)],
@@ -135,7 +138,7 @@ async def test_dates_are_those_where_the_person_lives(
     await night(ctx, clock, drain, "2025-12-10")
     assert (await told(ctx, alice))[0][1:] == (
         "VIP 还有 1 天到期",
-        "有效期至 2025 年 12 月 10 日，兑换新的兑换码就能接着用。",
+        "有效期至 2025年12月10日。",
     )
 
 
@@ -181,7 +184,7 @@ async def test_other_screens_and_processes_hear_of_a_change(
         "memberExpiryAt": "2025-12-05T01:00:00Z",
         "cause": "code",
         "title": "VIP 已开通",
-        "body": "有效期至 2025 年 12 月 5 日。全国排名已开放，还能体验几天 AI 戒烟军师。",
+        "body": "有效期至 2025年12月5日。",
     }
 
 
