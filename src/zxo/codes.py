@@ -2,8 +2,8 @@
 
 import asyncio
 import csv
+import io
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, time, timedelta
@@ -76,7 +76,7 @@ def generate(
         supervisor.check_database(with_services)
         running = keyring.with_secrets(with_services)
         supervisor.check_role(running)
-        with _file(output) as file:
+        with _new(output) as file:
             made = asyncio.run(_make(running, plan))
             _write(file, made)
     _say(f"{len(made.texts)} code{'s' if len(made.texts) > 1 else ''}, batch {made.batch.id}.")
@@ -97,10 +97,12 @@ async def _make(configured: Settings, plan: Plan) -> NewBatch:
 
 
 @contextmanager
-def _file(path: Path | None) -> Iterator[TextIO]:
+def _new(path: Path | None) -> Iterator[TextIO]:
     """Where the CSV goes; opened before there are codes, which could not be told otherwise."""
     if path is None:
-        yield sys.stdout
+        printed = io.StringIO()
+        yield printed
+        typer.echo(printed.getvalue(), nl=False)
         return
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
