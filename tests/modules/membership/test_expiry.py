@@ -27,9 +27,8 @@ async def told(ctx: Context, person: Visitor) -> list[tuple[str, str, str]]:
         " WHERE user_id = $1 ORDER BY id",
         person.user["id"],
     )
-    assert (
-        max((len(text) for row in rows for text in row[1:]), default=0) <= 20
-    )  # what WeChat shows
+    # What WeChat shows of a text.
+    assert max((len(text) for row in rows for text in row[1:]), default=0) <= 20
     return [tuple(row) for row in rows]
 
 
