@@ -279,3 +279,11 @@ def test_what_no_browser_calls_an_origin_is_refused(load_from: Load, origin: str
         "https://zxo.test",
         "http://localhost:5173",
     )
+
+
+def test_built_in_codes_are_on_outside_production_only(load_from: Load) -> None:
+    assert load_from().built_in_codes
+    assert not load_from(BUILTIN_CODES="false").built_in_codes
+    assert not load_from(**PRODUCTION).built_in_codes
+    assert not load_from(**PRODUCTION, BUILTIN_CODES="false").built_in_codes
+    assert "BUILTIN_CODES" in refused(load_from, **PRODUCTION, BUILTIN_CODES="true")

@@ -58,6 +58,7 @@ def downgrade() -> None:
         SET LOCAL lock_timeout = '3s';
         DROP INDEX idx_users_member_expiry, idx_redeem_usage_user, idx_redeem_batch;
         ALTER TABLE redeem_code_usages DROP COLUMN code_type;
+        COMMENT ON COLUMN redeem_code_usages.redeem_code_id IS NULL;
         ALTER TABLE redeem_codes DROP CONSTRAINT redeem_codes_batch_id_fkey,
             ALTER COLUMN batch_id TYPE text;
         CREATE INDEX idx_redeem_batch ON redeem_codes (batch_id);

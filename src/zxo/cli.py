@@ -18,6 +18,7 @@ from zxo import (
     __version__,
     api,
     backfill,
+    codes,
     doctor,
     keyring,
     migrations,
@@ -30,6 +31,7 @@ from zxo import (
 )
 from zxo.clients.web_push_crypto import make_key
 from zxo.embedded import EmbeddedError
+from zxo.kit.errors import AppError
 from zxo.modules.statistics import DaysRefused
 from zxo.settings import Settings, SettingsError
 from zxo.supervisor import StartError
@@ -41,6 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(codes.app)
 screen = Console(stderr=True, highlight=False)
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)]
@@ -61,7 +64,7 @@ def _day(name: str, help_: str) -> Any:
 # What a person can mend: told in one line. Anything else is a defect, and shows its traceback.
 OURS = (
     *(StartError, EmbeddedError, SettingsError, seed.SeedError, DaysRefused),
-    rotation.RotationError,
+    *(rotation.RotationError, AppError),
 )
 THEIRS = (CommandError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 

@@ -14,7 +14,7 @@ from tests.processes import zxo as run_zxo
 from zxo import embedded
 
 COMMANDS = ["up", "api", "realtime", "worker", "migrate", "seed", "statistics", "doctor"]
-COMMANDS += ["web-push-key", "rotate-keys"]
+COMMANDS += ["web-push-key", "rotate-keys", "codes", "admin"]
 
 
 def test_help_names_every_command(run: Run) -> None:

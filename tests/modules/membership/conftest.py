@@ -1,7 +1,7 @@
 """Codes as an operator makes them, and what a person has."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -12,6 +12,7 @@ from zxo.context import Context
 from zxo.modules import membership
 from zxo.modules.membership import Plan
 
+DAY = timedelta(days=1)
 Drain = Callable[[], Awaitable[None]]
 Make = Callable[..., Awaitable[str]]
 

@@ -6,11 +6,19 @@ from typing import Any
 import pytest
 
 from tests.factories import START, FrozenClock, Visitor, data, refusal
-from tests.modules.membership.conftest import Make, in_days, redeem, refused, stored, text_of, uses
+from tests.modules.membership.conftest import (
+    DAY,
+    Make,
+    in_days,
+    redeem,
+    refused,
+    stored,
+    text_of,
+    uses,
+)
 from zxo.context import Context
 from zxo.modules import membership
 
-DAY = timedelta(days=1)
 NOT_FOUND = ("redeem_code_not_found", "兑换码不存在")
 DISABLED = ("redeem_code_disabled", "兑换码已禁用")
 USED_UP = ("redeem_code_used_up", "兑换码已达到使用上限")
@@ -98,6 +106,7 @@ async def test_vip_over_ai_is_refused_and_the_code_is_kept(
 
 async def test_a_card_code_adds_cards(alice: Visitor, ctx: Context, make: Make) -> None:
     await redeem(alice, await make(duration_days=4))
+    version = (await stored(ctx, alice))["version"]
     assert await redeem(alice, await make(code_type="makeup_card", makeup_card_count=5)) == {
         "codeType": "makeup_card",
         "memberTypeBefore": "vip",
@@ -109,7 +118,8 @@ async def test_a_card_code_adds_cards(alice: Visitor, ctx: Context, make: Make) 
         "makeupCards": 8,
     }
     assert data(await alice.get("/users/me"))["makeupCards"] == 8
-    assert (await stored(ctx, alice))["makeup_cards"] == 8
+    row = await stored(ctx, alice)
+    assert (row["makeup_cards"], row["version"]) == (8, version + 1)  # other processes forget her
 
 
 @pytest.mark.parametrize("code", ["ABCDEF123456", "戒烟戒烟戒烟", "-", "  x  ", "ZX", "😀" * 100])
@@ -225,35 +235,6 @@ async def test_a_refused_code_changes_nothing(
     ) == before
 
 
-async def test_built_in_codes_work_any_number_of_times(
-    alice: Visitor, ctx: Context, clock: FrozenClock
-) -> None:
-    assert (await redeem(alice, "vip"))["expiryAfter"] == "2025-12-05T01:00:00Z"
-    assert (await redeem(alice, "VIP"))["expiryAfter"] == "2025-12-09T01:00:00Z"
-    assert await redeem(alice, "S-VIP") == {
-        "codeType": "ai",
-        "memberTypeBefore": "vip",
-        "memberTypeAfter": "ai",
-        "expiryBefore": "2025-12-09T01:00:00Z",
-        "expiryAfter": "2026-03-01T01:00:00Z",
-        "durationDays": 90,
-    }
-    assert await refused(alice, "VIP", 409) == DOWNGRADE
-    assert await redeem(alice, "zxo") == {
-        "codeType": "free",
-        "memberTypeBefore": "ai",
-        "memberTypeAfter": "free",
-        "expiryBefore": "2026-03-01T01:00:00Z",
-        "expiryAfter": None,
-        "durationDays": None,
-    }
-    assert (await redeem(alice, "ZXO"))["memberTypeAfter"] == "free"
-    assert (await stored(ctx, alice))["member_expiry_at"] is None
-    assert (await redeem(alice, "VIP"))["memberTypeAfter"] == "vip"
-    history = data(await alice.get("/redeem-codes/history"))["usages"]
-    assert [usage["code"] for usage in history] == ["VIP", "ZXO", "ZXO", "SVIP", "VIP", "VIP"]
-
-
 async def test_a_retry_with_the_same_key_gets_the_same_answer(alice: Visitor, make: Make) -> None:
     key, body = {"Idempotency-Key": "once"}, {"code": await make()}
     first = await alice.request("POST", "/redeem-codes/redeem", headers=key, json=body)
@@ -270,39 +251,6 @@ async def test_the_code_is_never_stored(alice: Visitor, ctx: Context, make: Make
     rows += await ctx.db.fetch("SELECT payload FROM outbox")
     assert rows
     assert not [row[0] for row in rows if text in row[0] or text[:4] in row[0]]
-
-
-async def test_the_history_is_masked_and_in_pages_newest_first(
-    alice: Visitor, bob: Visitor, make: Make, clock: FrozenClock
-) -> None:
-    texts = [await make(duration_days=1), await make(code_type="makeup_card", makeup_card_count=1)]
-    texts.append(await make(text="WINTER-25"))
-    for text in texts:
-        await redeem(alice, text)
-        clock.advance(hours=1)
-    await redeem(bob, await make())
-    page = data(await alice.get("/redeem-codes/history", limit=2))
-    assert page["usages"] == [
-        {"code": "WI****", "codeType": "vip", "usedAt": "2025-12-01T03:00:00Z"},
-        {
-            "code": f"{texts[1][:4]}****",
-            "codeType": "makeup_card",
-            "usedAt": "2025-12-01T02:00:00Z",
-        },
-    ]
-    last = data(await alice.get("/redeem-codes/history", limit=2, cursor=page["nextCursor"]))
-    assert last == {
-        "usages": [
-            {"code": f"{texts[0][:4]}****", "codeType": "vip", "usedAt": "2025-12-01T01:00:00Z"}
-        ],
-        "nextCursor": None,
-    }
-
-
-@pytest.mark.parametrize("cursor", ["x", "MA", "LTE", "Ilwi", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5"])
-async def test_a_cursor_is_one_that_was_given_out(alice: Visitor, cursor: str) -> None:
-    answer = await alice.get("/redeem-codes/history", cursor=cursor)
-    assert refusal(answer, 400) == "invalid_cursor"
 
 
 async def test_without_a_token_there_is_nothing(visitor: Visitor) -> None:

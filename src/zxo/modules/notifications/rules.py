@@ -43,11 +43,7 @@ _WORDS = {
 
 
 _TIERS = {"vip": "VIP", "ai": "AI 戒烟军师"}
-_OPENED = {
-    "vip": "全国排名已开放，还能体验几天 AI 戒烟军师。",
-    "ai": "全国排名和 AI 戒烟军师都已开放。",
-}
-_STILL_THERE = "打卡和本地排名照常使用，你的记录都在。"
+_STILL_THERE = "打卡和本地排名照常，记录都在。"
 
 
 class Window(NamedTuple):
@@ -107,10 +103,8 @@ def membership(event: MembershipChanged) -> dict[str, Any]:
 
 def _given(event: MembershipChanged) -> tuple[str, str]:
     name = _TIERS[event.after]
-    until = f"有效期至 {_day(event.ends_on)}。" if event.ends_on else "长期有效。"
-    if event.before == event.after:
-        return f"{name} 已续期", until
-    return f"{name} 已开通", f"{until}{_OPENED[event.after]}"
+    title = f"{name} 已续期" if event.before == event.after else f"{name} 已开通"
+    return title, _until(event.ends_on) if event.ends_on else "长期有效。"
 
 
 def _ended(event: MembershipChanged) -> tuple[str, str]:
@@ -128,12 +122,12 @@ def membership_ends(event: MembershipEnds) -> dict[str, Any]:
         "memberExpiryAt": event.expiry,
         "daysLeft": event.days_left,
         "title": f"{_TIERS[event.tier]} {when}",
-        "body": f"有效期至 {_day(event.ends_on)}，兑换新的兑换码就能接着用。",
+        "body": _until(event.ends_on),
     }
 
 
-def _day(day: date) -> str:
-    return f"{day.year} 年 {day.month} 月 {day.day} 日"
+def _until(day: date) -> str:
+    return f"有效期至 {day.year}年{day.month}月{day.day}日。"
 
 
 def windows(since: datetime, until: datetime, zone_name: str) -> Iterator[Window]:
