@@ -24,6 +24,7 @@ from zxo.kit.outbox import relay
 from zxo.settings import (
     DatabaseSettings,
     KeySettings,
+    LimitSettings,
     Settings,
     TokenSettings,
     ValkeySettings,
@@ -61,6 +62,7 @@ def make_settings(services: embedded.Endpoints, **overrides: object) -> Settings
         "valkey": ValkeySettings(url=services.redis_url),
         "tokens": TokenSettings(secret="only-for-tests-" + secrets.token_hex(16)),
         "keys": KeySettings(index=secrets.token_hex(24), encryption=(secrets.token_hex(24),)),
+        "limits": LimitSettings(enabled=False),
         "wechat": WechatSettings(),
     }
     return Settings(**{**values, **overrides})

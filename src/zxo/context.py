@@ -28,6 +28,7 @@ from zxo.kit.security import TokenRing, eddsa_key, hmac_key
 from zxo.kit.tasks import end
 from zxo.kit.together import Gatherings
 from zxo.kit.turnstile import Turnstile
+from zxo.limits import Limits
 from zxo.settings import Settings
 
 COUNTING_AT_ONCE = 3  # of a process's connections
@@ -48,6 +49,7 @@ class Context:
     valkey: redis.Redis
     bus: Bus
     presence: Presence
+    limits: Limits
     memo: Memo
     gatherings: Gatherings
     counting: Turnstile  # for queries over whole boards
@@ -114,6 +116,7 @@ async def open_context(
         sms = sms_sender(settings)
         if sms is not None:
             stack.push_async_callback(sms.close)
+        index = BlindIndex(settings.keys.index.get_secret_value())
         bus = Bus(valkey)
         ended_sessions = PolledSet(database, ENDED_SESSIONS)
         await stack.enter_async_context(_running(bus.run(), ended_sessions.run()))
@@ -124,6 +127,7 @@ async def open_context(
             valkey=valkey,
             bus=bus,
             presence=Presence(valkey),
+            limits=Limits(settings.limits, valkey, index, settings.workers),
             memo=Memo(),
             gatherings=Gatherings(),
             counting=Turnstile(COUNTING_AT_ONCE),
@@ -131,7 +135,7 @@ async def open_context(
             tokens=token_ring(settings),
             sealer=Sealer(_secrets(settings), "idempotency"),
             vault=Vault([key.get_secret_value() for key in settings.keys.encryption]),
-            index=BlindIndex(settings.keys.index.get_secret_value()),
+            index=index,
             ended_sessions=ended_sessions,
             wechat=wechat,
             web_push=push,

@@ -38,6 +38,11 @@ content_unchecked = Counter(
     "content_unchecked", "Texts WeChat did not judge, by reason", ["reason"]
 )
 
+rate_limited = Counter("rate_limited", "Requests refused, by limit", ["limit"])
+rate_limit_fallbacks = Counter(
+    "rate_limit_fallbacks", "Questions of a limit that Valkey did not answer", ["limit"]
+)
+
 # Finding a labelled child costs more than observing it.
 _children: dict[tuple[str, str, int], Histogram] = {}
 
