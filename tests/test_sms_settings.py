@@ -3,6 +3,7 @@
 import pytest
 
 from tests.test_settings import PRODUCTION, Load, load_from, refused
+from zxo import doctor
 from zxo.clients.sms import AliyunSms, LoggedSms
 from zxo.context import sms_sender
 
@@ -44,6 +45,26 @@ def test_production_sends_codes_over_tls_alone(load_from: Load) -> None:
     assert load_from(**ACCOUNT, **plain).sms.base_url == plain["SMS_BASE_URL"]
     assert "https://" in refused(load_from, **PRODUCTION, **ACCOUNT, **plain)
     assert "SMS_BASE_URL" in refused(load_from, SMS_BASE_URL="dysmsapi.aliyuncs.com")
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ({}, "development log-in (dev:NAME), as WECHAT_APP_ID is not set, codes in the log"),
+        (ACCOUNT, "codes by SMS, development log-in"),
+        ({**PRODUCTION, **ACCOUNT}, "codes by SMS"),
+        ({**PRODUCTION, "WECHAT_APP_ID": "wx1", "WECHAT_APP_SECRET": "k8-battle"}, "WeChat"),
+    ],
+)
+async def test_the_doctor_says_how_people_log_in(
+    load_from: Load, variables: dict[str, str], found: str
+) -> None:
+    assert (await doctor.CHECKS["log-in"](load_from(**variables))).startswith(found)
+
+
+async def test_the_doctor_warns_where_nobody_can_log_in(load_from: Load) -> None:
+    with pytest.raises(doctor.Problem, match="nobody can log in"):
+        await doctor.CHECKS["log-in"](load_from(**PRODUCTION))
 
 
 def test_an_error_shows_no_secret(load_from: Load) -> None:

@@ -22,6 +22,7 @@ from zxo import (
     doctor,
     keyring,
     migrations,
+    operators_command,
     registry,
     rotation,
     seed,
@@ -44,6 +45,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(codes.app)
+app.add_typer(operators_command.app)
 screen = Console(stderr=True, highlight=False)
 
 Port = Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)]

@@ -103,11 +103,14 @@ async def _divisions(_: Settings) -> str:
 
 
 async def _log_in(settings: Settings) -> str:
-    if settings.wechat.configured:
-        return "WeChat"
+    ways = ["WeChat"] * settings.wechat.configured + ["codes by SMS"] * settings.sms.configured
     if settings.development_login:
-        return "development log-in (dev:NAME), as WECHAT_APP_ID is not set"
-    raise Problem("WECHAT_APP_ID and WECHAT_APP_SECRET are not set: nobody can log in")
+        ways.append("development log-in (dev:NAME), as WECHAT_APP_ID is not set")
+    if not settings.production and not settings.sms.configured:
+        ways.append("codes in the log, as SMS_ACCESS_KEY_ID is not set")
+    if not ways:
+        raise Problem("neither WECHAT_APP_ID nor SMS_ACCESS_KEY_ID is set: nobody can log in")
+    return ", ".join(ways)
 
 
 CHECKS: dict[str, Check] = {

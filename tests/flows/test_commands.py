@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.commands import Ended, Run, assert_one_line
-from tests.processes import free_port, sql, value
+from tests.processes import SECRET, free_port, sql, value
 from tests.processes import zxo as run_zxo
 from zxo import embedded
 
@@ -75,7 +75,8 @@ def test_a_port_in_use_is_one_line_and_nothing_was_started(run: Run, tmp_path: P
 
 
 def test_seed_refuses_production(run: Run, on: dict[str, str]) -> None:
-    ended = run("seed", "--users", "5", **on, APP_ENV="production")
+    keys = {"ZXO_INDEX_KEY": SECRET, "ZXO_ENCRYPTION_KEYS": SECRET}
+    ended = run("seed", "--users", "5", **on, **keys, APP_ENV="production")
     assert_one_line(ended, "does not run in production")
 
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -68,8 +69,8 @@ async def rotate(ctx: Context) -> rotation.Ended:
 
 def token(ctx: Context, user_id: int) -> str:
     issued = int(START.timestamp())
-    claims = {"userId": user_id, "openid": None, "memberType": "free", "sid": secrets.token_hex(8)}
-    return ctx.tokens.sign({**claims, "jti": "j", "iat": issued, "exp": issued + 3600})
+    claims = {"userId": user_id, "openid": None, "memberType": "free", "sid": str(uuid4())}
+    return ctx.tokens.sign({**claims, "jti": str(uuid4()), "iat": issued, "exp": issued + 3600})
 
 
 async def test_everything_is_sealed_with_the_first_key_and_then_alone_opens_it(

@@ -3,6 +3,7 @@
 https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-structure-and-signature"""
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -17,6 +18,8 @@ from zxo.kit.clock import Clock
 from zxo.kit.errors import BadRequest, TooManyRequests, Unavailable
 
 log = get_logger(__name__)
+# The library logs every URL, and these hold the number and the code.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 TIMEOUT_SECONDS = 5.0
 CONNECT_SECONDS = 3.0

@@ -7,6 +7,7 @@ from tests.factories import FrozenClock, Visitor, data, refusal
 from tests.fakes.wechat import FakeWechat
 from zxo import embedded
 from zxo.context import Context
+from zxo.settings import LimitSettings
 
 LOGIN = "/auth/wechat/login"
 
@@ -60,7 +61,7 @@ async def test_where_wechat_is_configured_the_code_is_just_another_code(
 async def test_production_refuses_it_also_without_wechat(
     ctx: Context, services: embedded.Endpoints, clock: FrozenClock
 ) -> None:
-    settings = make_settings(services, env="production")
+    settings = make_settings(services, env="production", limits=LimitSettings())
     async with running(settings, clock) as app, client_of(app) as client:
         answer = await Visitor(client).post(LOGIN, code="dev:alice")
 

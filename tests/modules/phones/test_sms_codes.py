@@ -1,12 +1,10 @@
 """POST /auth/sms/code, and how long and how often a code is good."""
 
 import asyncio
-import dataclasses
 from collections import Counter
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from tests.conftest import client_of, make_settings, running
 from tests.factories import FrozenClock, Visitor, data, refusal
@@ -17,7 +15,7 @@ from zxo import embedded
 from zxo.context import Context
 from zxo.modules.phones import repository
 from zxo.modules.phones.handlers import delete_expired_codes
-from zxo.settings import SmsSettings
+from zxo.settings import LimitSettings, SmsSettings
 
 CODE, LOGIN = "/auth/sms/code", "/auth/sms/login"
 
@@ -206,13 +204,11 @@ async def test_expired_codes_are_deleted_by_the_schedule(
 
 
 async def test_production_without_an_account_says_so(
-    ctx: Context, visitor: Visitor, app: FastAPI
+    ctx: Context, services: embedded.Endpoints, clock: FrozenClock
 ) -> None:
-    app.state.context = dataclasses.replace(ctx, sms=None)
-    try:
-        answer = await visitor.post(CODE, phone=PHONE)
-    finally:
-        app.state.context = ctx
+    settings = make_settings(services, env="production", limits=LimitSettings())
+    async with running(settings, clock) as app, client_of(app) as client:
+        answer = await Visitor(client).post(CODE, phone=PHONE)
 
     assert refusal(answer, 503) == "sms_not_configured"
     assert await ctx.db.fetchval("SELECT count(*) FROM sms_codes") == 0

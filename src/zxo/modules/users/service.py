@@ -108,15 +108,19 @@ async def find_or_create_by_phone(
     Two first log-ins at the same moment find the same user.
     """
     index = phone_index(ctx, e164)
-    known = await repository.get_by_phone(connection, index)
-    if known is not None:
-        return known
-    user_id = await repository.next_id(connection)
-    phone = _sealed_phone(ctx, user_id, e164), index
-    added = await repository.add_by_phone(connection, user_id, phone, nickname, ctx.clock.now())
-    user = added or await repository.get_by_phone(connection, index)
-    assert user is not None, "the insert only yields to a committed row"
+    user = None
+    while user is None:  # whoever was faster may have unbound the number by now
+        user = await repository.get_by_phone(connection, index)
+        user = user or await _add_by_phone(ctx, connection, e164, nickname)
     return user
+
+
+async def _add_by_phone(
+    ctx: Context, connection: Connection, e164: str, nickname: str | None
+) -> User | None:
+    user_id = await repository.next_id(connection)
+    phone = _sealed_phone(ctx, user_id, e164), phone_index(ctx, e164)
+    return await repository.add_by_phone(connection, user_id, phone, nickname, ctx.clock.now())
 
 
 async def set_phone(ctx: Context, connection: Connection, user_id: int, e164: str | None) -> User:
