@@ -22,6 +22,7 @@ from zxo import (
     keyring,
     migrations,
     registry,
+    rotation,
     seed,
     settings,
     supervisor,
@@ -58,7 +59,10 @@ def _day(name: str, help_: str) -> Any:
 
 
 # What a person can mend: told in one line. Anything else is a defect, and shows its traceback.
-OURS = (StartError, EmbeddedError, SettingsError, seed.SeedError, DaysRefused)
+OURS = (
+    *(StartError, EmbeddedError, SettingsError, seed.SeedError, DaysRefused),
+    rotation.RotationError,
+)
 THEIRS = (CommandError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
@@ -153,6 +157,19 @@ def run_statistics(
         supervisor.check_role(running)
         days = backfill.run(running, first and first.date(), last and last.date(), screen)
     say(f"Statistics of {days} day{'s' if days > 1 else ''} written.")
+
+
+@app.command("rotate-keys")
+def run_rotation(data_dir: DataDir = None) -> None:
+    """Seal everything that is sealed at rest anew, with the first of ZXO_ENCRYPTION_KEYS."""
+    with supervisor.backed(_load(ZXO_DATA_DIR=data_dir), say) as with_services:
+        supervisor.check_database(with_services)
+        running = keyring.with_secrets(with_services)
+        supervisor.check_role(running)
+        ended = rotation.run(running, screen)
+    say(f"{ended.renewed} sealed anew with the first key.")
+    if ended.unreadable:
+        raise rotation.RotationError(f"No key of ours opens {ended.unreadable} values.")
 
 
 @app.command("doctor")

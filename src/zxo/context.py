@@ -10,6 +10,8 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from zxo.clients.aliyun_signature import Signer
+from zxo.clients.sms import API_VERSION, AliyunSms, LoggedSms, Sms
 from zxo.clients.web_push import WebPush
 from zxo.clients.wechat import Wechat
 from zxo.kit.cache import Caches
@@ -55,6 +57,7 @@ class Context:
     ended_sessions: PolledSet
     wechat: Wechat
     web_push: WebPush | None
+    sms: Sms | None
 
 
 def token_ring(settings: Settings) -> TokenRing:
@@ -105,6 +108,9 @@ async def open_context(
         push = web_push(settings)
         if push is not None:
             stack.push_async_callback(push.close)
+        sms = sms_sender(settings)
+        if sms is not None:
+            stack.push_async_callback(sms.close)
         bus = Bus(valkey)
         ended_sessions = PolledSet(database, ENDED_SESSIONS)
         await stack.enter_async_context(_running(bus.run(), ended_sessions.run()))
@@ -126,6 +132,7 @@ async def open_context(
             ended_sessions=ended_sessions,
             wechat=wechat,
             web_push=push,
+            sms=sms,
         )
 
 
@@ -139,6 +146,15 @@ def web_push(settings: Settings) -> WebPush | None:
     """None where no key is set. Raises ValueError on a key that cannot be read."""
     key = settings.web_push.key.get_secret_value()
     return WebPush(key, settings.web_push.subject, settings.web_push.hosts) if key else None
+
+
+def sms_sender(settings: Settings) -> Sms | None:
+    """None in production without an account at the SMS service."""
+    sms = settings.sms
+    if not sms.configured:
+        return None if settings.production else LoggedSms()
+    signer = Signer(sms.key_id, sms.key_secret.get_secret_value(), API_VERSION)
+    return AliyunSms(signer, sms.sign_name, sms.template, sms.base_url)
 
 
 @asynccontextmanager

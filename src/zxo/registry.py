@@ -26,12 +26,14 @@ from zxo.modules.notifications import Notified
 from zxo.modules.notifications import handlers as notifications_handlers
 from zxo.modules.notifications import routes as notifications_routes
 from zxo.modules.notifications import sockets as notifications_sockets
+from zxo.modules.phones import handlers as phones_handlers
+from zxo.modules.phones import routes as phones_routes
 from zxo.modules.rankings import BoardMissed, RankChanged
 from zxo.modules.rankings import handlers as rankings_handlers
 from zxo.modules.rankings import routes as rankings_routes
 from zxo.modules.regions import routes as regions_routes
 from zxo.modules.statistics import handlers as statistics_handlers
-from zxo.modules.users import ProfileChanged, SettingsChanged
+from zxo.modules.users import PhoneChanged, ProfileChanged, SettingsChanged
 from zxo.modules.users import handlers as users_handlers
 from zxo.modules.users import routes as users_routes
 
@@ -48,6 +50,7 @@ ROUTERS: Mapping[str, APIRouter] = {
     "delivery": delivery_routes.api,
     "membership": membership_routes.api,
     "auth": auth_routes.api,
+    "phones": phones_routes.api,
     "regions": regions_routes.api,
     "realtime": notifications_sockets.api,
 }
@@ -68,6 +71,7 @@ REACTIONS: Reactions = {
         notifications_handlers.tell_of_days,
     ),
     ProfileChanged: (users_handlers.drop_cached, rankings_handlers.refresh),
+    PhoneChanged: (users_handlers.drop_cached,),
     SettingsChanged: (
         users_handlers.drop_cached,
         rankings_handlers.refresh,
@@ -93,6 +97,7 @@ SCHEDULE: Mapping[Job, str] = {
     rankings_handlers.rebuild: "5 * * * *",
     rankings_handlers.take_snapshot: "2 0 * * *",
     auth_handlers.delete_expired_sessions: "30 3 * * *",
+    phones_handlers.delete_expired_codes: "35 * * * *",
     statistics_handlers.write_past_days: "15 1 * * *",
 }
 

@@ -17,6 +17,7 @@ ERRORS = {
     40001: "invalid credential, access_token is invalid or not latest",
     40003: "invalid openid",
     40013: "invalid appid",
+    40029: "invalid code",
     40037: "invalid template_id",
     40125: "invalid appsecret",
     41030: "invalid page",
@@ -32,7 +33,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class FakeWechat:
-    """Answers code2session, stable_token and subscribe/send.
+    """Answers code2session, stable_token, subscribe/send and getuserphonenumber.
 
     A code is good once; `codes` maps it to an openid. `consents` counts, by (openid, template),
     the messages that people agreed to; `templates` are the fields that each of them has.
@@ -54,6 +55,11 @@ class FakeWechat:
         self.expires_in = 7200
         self.token_failures: list[int] = []
         self.token_requests: list[dict[str, Any]] = []
+
+        self.phones: dict[str, str] = {}  # code -> number of the mainland, without its country
+        self.phone_info: dict[str, Any] = {}  # say this of it instead
+        self.phone_failures: list[int] = []
+        self.phone_requests: list[dict[str, Any]] = []
 
         self.templates: dict[str, set[str]] = {}
         self.consents: Counter[tuple[str, str]] = Counter()
@@ -80,6 +86,12 @@ class FakeWechat:
         """A fresh login code, as the mini program gets one for whoever holds the phone."""
         code = f"code-{len(self.codes) + 1}"
         self.codes[code] = openid
+        return code
+
+    def share_phone(self, number: str) -> str:
+        """A fresh code, as the mini program gets one when the person shares the number."""
+        code = f"phone-code-{len(self.phones) + 1}"
+        self.phones[code] = number
         return code
 
     def agree(self, openid: str, template: str, times: int = 1) -> None:
@@ -118,6 +130,8 @@ class FakeWechat:
                 return _error(40001)
             if path == "/cgi-bin/message/subscribe/send":
                 return self._send(body)
+            if path == "/wxa/business/getuserphonenumber":
+                return self._tell_phone(body)
         return {"errcode": 40066, "errmsg": "invalid url"}
 
     def _give_token(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +143,23 @@ class FakeWechat:
         if body.get("force_refresh"):
             self.replace_token()
         return {"access_token": self.token, "expires_in": self.expires_in}
+
+    def _tell_phone(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.phone_requests.append(body)
+        if self.phone_failures:
+            return _error(self.phone_failures.pop(0))
+        code = body.get("code", "")
+        if code in self.used or code not in self.phones:
+            return _error(40029)
+        self.used.add(code)
+        number = self.phones[code]
+        info = {
+            "phoneNumber": number,
+            "purePhoneNumber": number,
+            "countryCode": "86",
+            "watermark": {"timestamp": 1_764_550_800, "appid": APP_ID},
+        }
+        return {"errcode": 0, "errmsg": "ok", "phone_info": {**info, **self.phone_info}}
 
     def _send(self, body: dict[str, Any]) -> dict[str, Any]:
         self.sends.append(body)

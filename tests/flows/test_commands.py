@@ -14,7 +14,7 @@ from tests.processes import zxo as run_zxo
 from zxo import embedded
 
 COMMANDS = ["up", "api", "realtime", "worker", "migrate", "seed", "statistics", "doctor"]
-COMMANDS += ["web-push-key"]
+COMMANDS += ["web-push-key", "rotate-keys"]
 
 
 def test_help_names_every_command(run: Run) -> None:
@@ -86,7 +86,7 @@ def test_a_database_that_is_away_is_one_line(
         "DATABASE_URL": f"postgresql://zxo:hush@127.0.0.1:{free_port()}/zxo",
         "REDIS_URL": services.redis_url,
     }
-    for command in (("migrate",), ("seed", "--users", "1"), ("statistics",)):
+    for command in (("migrate",), ("seed", "--users", "1"), ("statistics",), ("rotate-keys",)):
         ended = run(*command, **nowhere)
         assert_one_line(ended, "PostgreSQL cannot be used", "Connect call failed")
         assert "hush" not in ended.err
@@ -107,7 +107,7 @@ def test_a_database_that_refuses_us_is_one_line(run: Run, services: embedded.End
 
 
 def test_a_role_on_a_database_without_tables_says_what_to_do(run: Run, on: dict[str, str]) -> None:
-    for role in ("api", "worker", "statistics"):
+    for role in ("api", "worker", "statistics", "rotate-keys"):
         ended = run(role, **on, PORT=str(free_port()))
         assert_one_line(ended, "no tables yet: run `zxo migrate` first")
 

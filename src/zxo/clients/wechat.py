@@ -29,6 +29,12 @@ BUSY_PAUSES = (0.0, 0.2, 0.4)  # seconds before each try
 TOKEN_REFUSED = {40001, 40014, 42001}
 
 
+class WechatNotConfigured(Unavailable):
+    """WECHAT_APP_ID and WECHAT_APP_SECRET are not set."""
+
+    code, message = "wechat_not_configured", "微信登录未开通"
+
+
 class InvalidLoginCode(Unauthorized):
     """WeChat does not know the login code, or it was used before."""
 
@@ -61,6 +67,18 @@ class _TryAgain(WechatNotDone):
     """errcode -1, or no connection."""
 
 
+class Watermark(msgspec.Struct):
+    appid: str = ""
+
+
+class PhoneInfo(msgspec.Struct, rename="camel"):
+    """A phone number: `country_code` 86 and `pure_number` without it."""
+
+    country_code: str = ""
+    pure_number: str = msgspec.field(default="", name="purePhoneNumber")
+    watermark: Watermark = msgspec.field(default_factory=Watermark)
+
+
 class Answer(msgspec.Struct):
     """What WeChat says; an errcode of 0 is success."""
 
@@ -69,6 +87,7 @@ class Answer(msgspec.Struct):
     openid: str = ""
     access_token: str = ""
     expires_in: int = 0
+    phone_info: PhoneInfo | None = None
 
 
 class Wechat:
@@ -85,7 +104,7 @@ class Wechat:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.state = state
-        self._app_id = app_id
+        self.app_id = app_id
         self._app_secret = app_secret
         self._token = AccessToken(self._fetch_token, now)
         patience = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
@@ -133,7 +152,7 @@ class Wechat:
     async def _fetch_token(self, force: bool) -> tuple[str, int]:
         body = {
             "grant_type": "client_credential",
-            "appid": self._app_id,
+            "appid": self.app_id,
             "secret": self._app_secret,
             "force_refresh": force,
         }
@@ -153,7 +172,7 @@ class Wechat:
 
     async def _code2session(self, code: str) -> str:
         query = {
-            "appid": self._app_id,
+            "appid": self.app_id,
             "secret": self._app_secret,
             "js_code": code,
             "grant_type": "authorization_code",

@@ -18,7 +18,7 @@ from pydantic_settings import NoDecode
 from zxo.kit.values import aware, refuse_examples, split, upper
 from zxo.settings.base import Section, SettingsError
 from zxo.settings.keys import KeySettings, TokenSettings
-from zxo.settings.outside import WebPushSettings, WechatSettings
+from zxo.settings.outside import SmsSettings, WebPushSettings, WechatSettings
 from zxo.settings.servers import DatabaseSettings, ValkeySettings
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Section",
     "Settings",
     "SettingsError",
+    "SmsSettings",
     "TokenSettings",
     "ValkeySettings",
     "WebPushSettings",
@@ -66,6 +67,7 @@ class Settings(Section):
     keys: KeySettings = Field(default_factory=KeySettings)
     wechat: WechatSettings = Field(default_factory=WechatSettings)
     web_push: WebPushSettings = Field(default_factory=WebPushSettings)
+    sms: SmsSettings = Field(default_factory=SmsSettings)
 
     @property
     def production(self) -> bool:
@@ -98,9 +100,12 @@ class Settings(Section):
             REDIS_PASSWORD=self.valkey.password,
             WECHAT_APP_SECRET=self.wechat.app_secret,
             WEB_PUSH_VAPID_KEY=self.web_push.key,
+            SMS_ACCESS_KEY_SECRET=self.sms.key_secret,
         )
         if any("://" in host for host in self.web_push.hosts):
             raise ValueError("WEB_PUSH_HOSTS holds an address that is for tests only")
+        if not self.sms.base_url.startswith("https://"):
+            raise ValueError("SMS_BASE_URL must begin with https:// in production")
         self.tokens.refuse_unsafe()
         self.keys.refuse_unsafe()
         return self

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, model_validator
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 from zxo.kit.values import split
@@ -50,4 +58,42 @@ class WebPushSettings(Section):
     def _says_who_we_are(self) -> Self:
         if self.key.get_secret_value() and not self.subject:
             raise ValueError("WEB_PUSH_VAPID_KEY needs a WEB_PUSH_SUBJECT: mailto: or https:")
+        return self
+
+
+def _region(code: str) -> str:
+    if code not in SUPPORTED_REGIONS:
+        raise ValueError("no region such as CN or HK")
+    return code
+
+
+Region = Annotated[str, AfterValidator(_region)]
+
+
+class SmsSettings(Section):
+    """Aliyun's SMS service. Without it, and outside production, codes are written to the log."""
+
+    key_id: str = Field("", validation_alias="SMS_ACCESS_KEY_ID")
+    key_secret: SecretStr = Field(SecretStr(""), validation_alias="SMS_ACCESS_KEY_SECRET")
+    sign_name: str = Field("", validation_alias="SMS_SIGN_NAME")
+    template: str = Field("", validation_alias="SMS_TEMPLATE_CODE")
+    base_url: str = Field(
+        "https://dysmsapi.aliyuncs.com", validation_alias="SMS_BASE_URL", pattern="^https?://"
+    )
+    regions: Annotated[tuple[Region, ...], NoDecode, BeforeValidator(split)] = Field(
+        ("CN",), validation_alias="SMS_REGIONS", min_length=1
+    )
+
+    @property
+    def configured(self) -> bool:
+        return bool(self.key_id)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        parts = (self.key_id, self.key_secret.get_secret_value(), self.sign_name, self.template)
+        if any(parts) and not all(parts):
+            raise ValueError(
+                "SMS needs SMS_ACCESS_KEY_ID, SMS_ACCESS_KEY_SECRET, SMS_SIGN_NAME and"
+                " SMS_TEMPLATE_CODE together"
+            )
         return self

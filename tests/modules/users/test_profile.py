@@ -35,6 +35,7 @@ async def test_a_newcomer_sees_an_empty_profile(alice: Visitor) -> None:
         "consecutiveDays": 0,
         "makeupCards": 3,
         "timezone": "Asia/Shanghai",
+        "phone": None,
         **NOWHERE,
     }
 

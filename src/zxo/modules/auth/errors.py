@@ -1,18 +1,12 @@
 """Why a log-in or a refresh is refused."""
 
-from zxo.kit.errors import BadRequest, Forbidden, NotFound, Unauthorized, Unavailable
+from zxo.kit.errors import BadRequest, Forbidden, NotFound, Unauthorized
 
 
 class InvalidDevelopmentName(BadRequest):
     """After `dev:` comes a name of 1 to 32 letters, digits, hyphens or underscores."""
 
     code, message = "invalid_development_name", "开发登录名称不合法"
-
-
-class WechatNotConfigured(Unavailable):
-    """WECHAT_APP_ID and WECHAT_APP_SECRET are not set."""
-
-    code, message = "wechat_not_configured", "微信登录未开通"
 
 
 class AccountDeleted(Forbidden):

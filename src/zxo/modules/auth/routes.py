@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from zxo.clients.wechat import (
     InvalidLoginCode,
+    WechatNotConfigured,
     WechatTooOften,
     WechatUnavailable,
     WechatUserBlocked,
@@ -18,6 +19,7 @@ from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
 from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cursor
 from zxo.kit.web import ok
+from zxo.modules import phones
 from zxo.modules.auth import service
 from zxo.modules.auth.errors import (
     AccountDeleted,
@@ -25,12 +27,12 @@ from zxo.modules.auth.errors import (
     InvalidDevelopmentName,
     NoSuchSession,
     TooOldToRefresh,
-    WechatNotConfigured,
 )
 from zxo.modules.auth.schemas import (
     LoginReply,
     SessionItem,
     SessionList,
+    SmsLoginBody,
     TokenReply,
     WechatLoginBody,
 )
@@ -56,6 +58,24 @@ api = router("认证")
 async def log_in_with_wechat(ctx: Ctx, request: Request, body: WechatLoginBody) -> Response:
     device = request.headers.get("user-agent", "")
     login = await service.log_in_with_wechat(ctx, body.code, body.nickname, body.avatar, device)
+    return ok(ctx.clock, LoginReply.of(login, ctx.clock.now()))
+
+
+@api.post(
+    "/auth/sms/login",
+    summary="短信验证码登录",
+    **answers(
+        LoginReply,
+        InvalidFields,
+        phones.InvalidPhone,
+        phones.PhoneRegionNotSupported,
+        phones.InvalidSmsCode,
+        AccountDeleted,
+    ),
+)
+async def log_in_with_sms(ctx: Ctx, request: Request, body: SmsLoginBody) -> Response:
+    device = request.headers.get("user-agent", "")
+    login = await service.log_in_with_sms(ctx, body.phone, body.code, body.nickname, device)
     return ok(ctx.clock, LoginReply.of(login, ctx.clock.now()))
 
 

@@ -8,6 +8,7 @@ from pydantic import StringConstraints
 
 from zxo.kit.web import Body, Reply
 from zxo.modules.auth.models import LoggedIn, Session
+from zxo.modules.phones import PhoneText, SmsCodeText
 from zxo.modules.users import AvatarUrl, Nickname, User
 
 
@@ -15,6 +16,12 @@ class WechatLoginBody(Body):
     code: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     nickname: Nickname | None = None
     avatar: AvatarUrl | None = None
+
+
+class SmsLoginBody(Body):
+    phone: PhoneText
+    code: SmsCodeText
+    nickname: Nickname | None = None
 
 
 class LoginUser(Reply, frozen=True):

@@ -1,5 +1,6 @@
 """Logging in and out. A log-in is a session; its token is exchanged for a fresh one."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -7,10 +8,11 @@ from uuid import UUID, uuid4
 
 from structlog import get_logger
 
+from zxo.clients.wechat import WechatNotConfigured
 from zxo.context import Context
 from zxo.kit.db import Connection
 from zxo.kit.security import SessionEnded
-from zxo.modules import users
+from zxo.modules import phones, users
 from zxo.modules.auth import repository, rules
 from zxo.modules.auth.errors import (
     AccountDeleted,
@@ -18,7 +20,6 @@ from zxo.modules.auth.errors import (
     InvalidDevelopmentName,
     NoSuchSession,
     TooOldToRefresh,
-    WechatNotConfigured,
 )
 from zxo.modules.auth.models import LoggedIn, Session
 from zxo.modules.users import User
@@ -34,8 +35,35 @@ async def log_in_with_wechat(
     Raises what WeChat refuses with, AccountDeleted, and the errors of development log-ins.
     """
     openid = await _openid(ctx, code)
+
+    async def find(connection: Connection) -> User:
+        return await users.find_or_create(ctx, connection, openid, nickname, avatar)
+
+    return await _log_in(ctx, find, device)
+
+
+async def log_in_with_sms(
+    ctx: Context, phone: str, code: str, nickname: str | None, device: str
+) -> LoggedIn:
+    """Use up the code, find or make the user, open a session.
+
+    Raises InvalidPhone, PhoneRegionNotSupported, InvalidSmsCode, AccountDeleted.
+    """
+    ticket = await phones.check_login_code(ctx, phone, code)
+
+    async def find(connection: Connection) -> User:
+        await phones.use_up(connection, ticket)
+        return await users.find_or_create_by_phone(ctx, connection, ticket.e164, nickname)
+
+    return await _log_in(ctx, find, device)
+
+
+async def _log_in(
+    ctx: Context, find: Callable[[Connection], Awaitable[User]], device: str
+) -> LoggedIn:
+    """A session for whom `find` finds, however they proved it. Raises AccountDeleted."""
     async with ctx.db.transaction() as connection:
-        user = await users.find_or_create(ctx, connection, openid, nickname, avatar)
+        user = await find(connection)
         _refuse_deleted(user)
         session, token = await _open_session(ctx, connection, user, device)
     log.info("logged_in", user_id=user.id, session_id=str(session.id))

@@ -1,6 +1,6 @@
 """Why a change of one's own data is refused."""
 
-from zxo.kit.errors import BadRequest, Unauthorized
+from zxo.kit.errors import BadRequest, Conflict, Unauthorized
 
 
 class UserGone(Unauthorized):
@@ -19,3 +19,9 @@ class QuitInFuture(BadRequest):
     """The last cigarette cannot lie in the future."""
 
     code, message = "quit_at_in_future", "戒烟时间不能晚于现在"
+
+
+class PhoneTaken(Conflict):
+    """The phone number belongs to another account."""
+
+    code, message = "phone_taken", "该手机号已绑定其他账号"

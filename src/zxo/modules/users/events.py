@@ -20,3 +20,10 @@ class SettingsChanged(Event, frozen=True):
 
     user_id: int
     version: int
+
+
+class PhoneChanged(Event, frozen=True):
+    """Another phone number is bound than before, or none."""
+
+    user_id: int
+    version: int

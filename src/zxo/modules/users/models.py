@@ -32,6 +32,7 @@ class User(msgspec.Struct, frozen=True):
     timezone: str
     version: int
     deleted_at: datetime | None
+    phone_ciphertext: str | None
 
     def today(self, now: datetime) -> date:
         """The calendar date where the person lives."""

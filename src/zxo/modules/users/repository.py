@@ -15,6 +15,23 @@ SELECT_USER_FOR_UPDATE = f"SELECT {COLUMNS} FROM users WHERE id = $1 FOR NO KEY 
 # Locked, so that the account cannot be erased before the session that refers to it is stored.
 SELECT_BY_OPENID = f"SELECT {COLUMNS} FROM users WHERE openid = $1 FOR SHARE"
 
+SELECT_BY_PHONE = f"SELECT {COLUMNS} FROM users WHERE phone_index = $1 FOR SHARE"
+
+# The number is sealed for the row that it will stand in.
+NEXT_ID = "SELECT nextval(pg_get_serial_sequence('users', 'id'))"
+
+INSERT_BY_PHONE = f"""
+WITH added AS (
+    INSERT INTO users (id, phone_ciphertext, phone_index, nickname, created_at, updated_at)
+    VALUES ($1, $2, $3, coalesce($4, '戒烟勇士'), $5, $5)
+    ON CONFLICT (phone_index) WHERE phone_index IS NOT NULL DO NOTHING
+    RETURNING {COLUMNS}
+), settings AS (
+    INSERT INTO user_settings (user_id, created_at, updated_at) SELECT id, $5, $5 FROM added
+)
+SELECT {COLUMNS} FROM added
+"""
+
 INSERT_USER = f"""
 WITH added AS (
     INSERT INTO users (openid, nickname, avatar, created_at, updated_at)
@@ -58,6 +75,30 @@ async def add(
 ) -> User | None:
     """A new user with default settings; None where somebody with this openid exists."""
     row = await connection.fetchrow(INSERT_USER, openid, nickname, avatar, now)
+    return User(*row) if row else None
+
+
+async def get_by_phone(connection: Connection, phone_index: bytes) -> User | None:
+    """Keeps the row as it is until the transaction ends."""
+    row = await connection.fetchrow(SELECT_BY_PHONE, phone_index)
+    return User(*row) if row else None
+
+
+async def next_id(connection: Connection) -> int:
+    """An id that no other user gets."""
+    number: int = await connection.fetchval(NEXT_ID)
+    return number
+
+
+async def add_by_phone(
+    connection: Connection,
+    user_id: int,
+    phone: tuple[str, bytes],
+    nickname: str | None,
+    now: datetime,
+) -> User | None:
+    """A new user; `phone` is ciphertext and index. None where somebody has this number."""
+    row = await connection.fetchrow(INSERT_BY_PHONE, user_id, *phone, nickname, now)
     return User(*row) if row else None
 
 

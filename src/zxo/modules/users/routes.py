@@ -18,7 +18,7 @@ api = router("用户")
 @api.get("/users/me", summary="获取用户信息", **answers(Profile, Unauthorized))
 async def get_profile(ctx: Ctx, caller: CurrentUser) -> Response:
     user = await service.get(ctx, caller.user_id)
-    return ok(ctx.clock, Profile.of(user, ctx.clock.now()))
+    return ok(ctx.clock, Profile.of(user, ctx.clock.now(), service.masked_phone(ctx, user)))
 
 
 @api.put(
@@ -28,7 +28,7 @@ async def get_profile(ctx: Ctx, caller: CurrentUser) -> Response:
 )
 async def update_profile(ctx: Ctx, caller: CurrentUser, body: ProfileBody) -> Response:
     user = await service.update_profile(ctx, caller.user_id, body.named())
-    return ok(ctx.clock, Profile.of(user, ctx.clock.now()))
+    return ok(ctx.clock, Profile.of(user, ctx.clock.now(), service.masked_phone(ctx, user)))
 
 
 @api.get("/users/me/settings", summary="获取用户设置", **answers(SettingsReply, Unauthorized))

@@ -18,3 +18,10 @@ def tier_in_force(member_type: str, expiry: datetime | None, now: datetime) -> s
     if member_type != "free" and expiry is not None and expiry <= now:
         return "free"
     return member_type
+
+
+def mask_phone(e164: str) -> str:
+    """A number as it is shown: 138****8000; from abroad +44****56."""
+    if e164.startswith("+86"):
+        return f"{e164[3:6]}****{e164[-4:]}"
+    return f"{e164[:3]}****{e164[-2:]}"

@@ -137,10 +137,11 @@ class Profile(Reply, frozen=True):
     district: str | None
     street: str | None
     timezone: str
+    phone: str | None
 
     @classmethod
-    def of(cls, user: User, now: datetime) -> Self:
-        """What the person sees at `now`: run and membership as they count then."""
+    def of(cls, user: User, now: datetime, phone: str | None) -> Self:
+        """What the person sees at `now`: run and membership as they count then; `phone` masked."""
         return cls(
             id=user.id,
             nickname=user.nickname,
@@ -155,6 +156,7 @@ class Profile(Reply, frozen=True):
             district=user.district,
             street=user.street,
             timezone=user.timezone,
+            phone=phone,
         )
 
 

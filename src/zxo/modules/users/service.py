@@ -4,17 +4,24 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import asyncpg
+from structlog import get_logger
+
 from zxo.context import Context
 from zxo.kit import outbox
 from zxo.kit.cache import Cache
+from zxo.kit.crypto import Unreadable
 from zxo.kit.db import Connection
 from zxo.modules import regions
 from zxo.modules.users import repository
-from zxo.modules.users.errors import QuitInFuture, StreetWithoutDistrict, UserGone
-from zxo.modules.users.events import ProfileChanged, SettingsChanged
+from zxo.modules.users.errors import PhoneTaken, QuitInFuture, StreetWithoutDistrict, UserGone
+from zxo.modules.users.events import PhoneChanged, ProfileChanged, SettingsChanged
 from zxo.modules.users.models import Settings, User
-from zxo.modules.users.rules import WECHAT_PLACEHOLDER
+from zxo.modules.users.rules import WECHAT_PLACEHOLDER, mask_phone
 
+log = get_logger(__name__)
+
+PHONE_BOUND_TO = "users.phone:{id}"
 _REGION = ("province", "city", "district", "street")
 
 
@@ -78,6 +85,65 @@ async def find_or_create(
     user = added or await repository.get_by_openid(connection, openid)
     assert user is not None, "the insert only yields to a committed row"
     return user
+
+
+async def find_or_create_by_phone(
+    ctx: Context, connection: Connection, e164: str, nickname: str | None = None
+) -> User:
+    """Who has this number; the nickname only counts for somebody new.
+
+    Two first log-ins at the same moment find the same user.
+    """
+    index = _phone_index(ctx, e164)
+    known = await repository.get_by_phone(connection, index)
+    if known is not None:
+        return known
+    user_id = await repository.next_id(connection)
+    phone = _sealed_phone(ctx, user_id, e164), index
+    added = await repository.add_by_phone(connection, user_id, phone, nickname, ctx.clock.now())
+    user = added or await repository.get_by_phone(connection, index)
+    assert user is not None, "the insert only yields to a committed row"
+    return user
+
+
+async def set_phone(ctx: Context, connection: Connection, user_id: int, e164: str | None) -> User:
+    """Bind the number in place of the one before, or none. Call `keep` after the commit.
+
+    Raises PhoneTaken (the unique index decides), UserGone.
+    """
+    await lock(connection, user_id)
+    changes = {
+        "phone_ciphertext": e164 and _sealed_phone(ctx, user_id, e164),
+        "phone_index": e164 and _phone_index(ctx, e164),
+    }
+    try:
+        user = await _update(ctx, connection, user_id, changes)
+    except asyncpg.UniqueViolationError:
+        raise PhoneTaken from None
+    await outbox.publish(connection, PhoneChanged(user_id, user.version))
+    return user
+
+
+def masked_phone(ctx: Context, user: User) -> str | None:
+    """The number as the person sees it, None where none is bound.
+
+    One that no key of ours opens is all stars: the person's other data must still be seen.
+    """
+    if user.phone_ciphertext is None:
+        return None
+    try:
+        return mask_phone(ctx.vault.open(user.phone_ciphertext, PHONE_BOUND_TO.format(id=user.id)))
+    except Unreadable:
+        log.error("sealed_value_unreadable", user_id=user.id)
+        return "*" * 11
+
+
+def _phone_index(ctx: Context, e164: str) -> bytes:
+    return ctx.index.of("phone", e164)
+
+
+def _sealed_phone(ctx: Context, user_id: int, e164: str) -> str:
+    return ctx.vault.seal(e164, PHONE_BOUND_TO.format(id=user_id))
 
 
 async def update_profile(ctx: Context, user_id: int, changes: Mapping[str, Any]) -> User:
