@@ -5,7 +5,7 @@ import pytest
 from tests.contract import snapshot
 from tests.factories import refusal
 from tests.security import rules
-from tests.security.recipes import RECIPES
+from tests.security.recipes import RECIPES, call_of
 from tests.security.world import World
 
 DOCUMENTED = {
@@ -29,8 +29,8 @@ def test_a_thing_named_in_a_path_is_somebodys_own() -> None:
 @pytest.mark.parametrize("actor", rules.ACTORS)
 @pytest.mark.parametrize("route", rules.RULES)
 async def test_who_may_call_what(world: World, route: str, actor: str) -> None:
-    call = RECIPES[route](world)
     person = await world.actor(actor)
+    call = await call_of(route, world)
     expected = rules.refused(rules.RULES[route], actor)
     look = world.belongings if expected is None else world.everything
     before = await look()
