@@ -14,7 +14,10 @@ BUSINESS_RULES = {
     "date_too_old",
     "invalid_cursor",  # opaque: only the service makes one
     "invalid_date_span",
+    "invalid_phone",
+    "invalid_sms_code",
     "no_makeup_card",
+    "phone_region_not_supported",
     "push_service_not_allowed",
     "quit_at_in_future",
     "region_not_set",
@@ -32,6 +35,7 @@ FORM_RULES = {
     "name either ids, or all: true",
     "must not be before 1900, nor beyond the calendar",
     "not an IANA time zone such as Asia/Shanghai",
+    "takes phone and code, or wechatCode alone",
     # 5.0 is an integer to JSON Schema; whole numbers come without a fraction here.
     "Input should be a valid integer",
     # Counted after white space at the ends and invisible marks are gone.
