@@ -51,6 +51,20 @@ RULES = {
     "DELETE /v1/notifications/push-subscriptions/{subscription_id}": "own",
 }
 
+# What is not in the documentation. The socket proves by its first message whose it is.
+UNDOCUMENTED = {
+    "/v1/ws",
+    "GET /v1/ws",
+    "/docs/static",
+    "GET /docs",
+    "GET /docs/oauth2-redirect",
+    "GET /openapi.json",
+    "HEAD /openapi.json",
+    "GET /health",
+    "GET /metrics",
+    "GET /ready",
+}
+
 PEOPLE = ("alice", "another", "expired", "vip")
 OPERATORS = ("viewer", "operator", "owner")  # each may what those before it may
 NOBODIES = ("anonymous", "banned", "gone")

@@ -1,6 +1,7 @@
 """Every route of the documentation × everybody who might call it."""
 
 import pytest
+from fastapi import FastAPI
 
 from tests.contract import snapshot
 from tests.factories import refusal
@@ -18,6 +19,16 @@ DOCUMENTED = {
 def test_every_documented_route_has_a_rule_and_every_rule_a_route() -> None:
     assert {route.partition("?")[0] for route in rules.RULES} == DOCUMENTED
     assert rules.RULES.keys() == RECIPES.keys()
+
+
+def test_a_route_is_documented_or_known_to_hold_nothing_of_anybody(whole_app: FastAPI) -> None:
+    """Or a route that is left out of the documentation would need no rule."""
+    found = {
+        f"{method} {route.path}" if method else route.path
+        for route in whole_app.routes
+        for method in getattr(route, "methods", None) or {""}
+    }
+    assert found - DOCUMENTED == rules.UNDOCUMENTED
 
 
 def test_a_thing_named_in_a_path_is_somebodys_own() -> None:
