@@ -1,7 +1,9 @@
 """A real PostgreSQL and Valkey from the wheels, one application, and people who use it."""
 
 import os
+import re
 import secrets
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -22,21 +24,24 @@ from zxo.kit.outbox import relay
 from zxo.settings import (
     DatabaseSettings,
     KeySettings,
+    LimitSettings,
     Settings,
     TokenSettings,
     ValkeySettings,
     WechatSettings,
 )
 
+# A shell lets what runs in its background ignore Ctrl-C, and children inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 # What this machine has configured must not reach the tests.
-OURS = ("APP_ENV", "BUILTIN_", "DATABASE_", "DB_", "JWT_", "REDIS_", "SMS_", "WEB_PUSH_", "WECHAT_")
-OURS += ("ZXO_",)
+EXAMPLE = Path(__file__).parents[1] / ".env.example"  # names every variable; a test sees to that
 settings_module.Section.model_config["env_file"] = None
-for name in list(os.environ):
-    if name.startswith(OURS):
-        del os.environ[name]
+for name in re.findall(r"^(?:# )?([A-Z][A-Z_]+)=", EXAMPLE.read_text("utf-8"), re.MULTILINE):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +62,7 @@ def make_settings(services: embedded.Endpoints, **overrides: object) -> Settings
         "valkey": ValkeySettings(url=services.redis_url),
         "tokens": TokenSettings(secret="only-for-tests-" + secrets.token_hex(16)),
         "keys": KeySettings(index=secrets.token_hex(24), encryption=(secrets.token_hex(24),)),
+        "limits": LimitSettings(enabled=False),
         "wechat": WechatSettings(),
     }
     return Settings(**{**values, **overrides})

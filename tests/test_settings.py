@@ -235,6 +235,7 @@ def test_production_starts_with_secrets_of_its_own(load_from: Load) -> None:
         ({"ZXO_ENCRYPTION_KEYS": ""}, "ZXO_ENCRYPTION_KEYS"),
         ({"ZXO_ENCRYPTION_KEYS": f"{SECRET},short"}, "ZXO_ENCRYPTION_KEYS"),
         ({"DB_PASSWORD": "changeme"}, "DB_PASSWORD"),
+        ({"CORS_ORIGINS": "https://zxo.test,*"}, "CORS_ORIGINS"),
         ({"ZXO_CLOCK": "2025-12-01T09:00:00+08:00"}, "ZXO_CLOCK"),
         ({"DATABASE_URL": ""}, "DATABASE_URL"),
         ({"REDIS_URL": ""}, "REDIS_URL"),
@@ -267,3 +268,14 @@ def test_what_the_caller_says_wins_and_reaches_the_children(
     monkeypatch.setattr(os, "environ", {"PORT": "4000"})
     assert load(PORT="5000").port == 5000
     assert os.environ["PORT"] == "5000"
+
+
+@pytest.mark.parametrize(
+    "origin", ["zxo.test", "https://zxo.test/", "https://*.zxo.test", "null", "HTTPS://ZXO.TEST"]
+)
+def test_what_no_browser_calls_an_origin_is_refused(load_from: Load, origin: str) -> None:
+    assert "cors_origins" in refused(load_from, CORS_ORIGINS=origin).lower()
+    assert load_from(CORS_ORIGINS="https://zxo.test, http://localhost:5173").cors_origins == (
+        "https://zxo.test",
+        "http://localhost:5173",
+    )

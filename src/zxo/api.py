@@ -17,6 +17,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import Server
 from prometheus_client import values
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -25,6 +26,7 @@ from zxo.context import Context, open_context
 from zxo.kit import failures, lifeline, logging, metrics, openapi
 from zxo.kit.clock import Clock
 from zxo.kit.edge import Edge
+from zxo.kit.headers import SecurityHeaders
 from zxo.kit.web import json_response
 from zxo.settings import Settings
 
@@ -32,6 +34,8 @@ STARTED = time.monotonic()
 GRACE_SECONDS = 25  # the supervisor, like Kubernetes, kills after 30
 READY_SECONDS = 2.0
 GC_THRESHOLD = 20_000  # allocations; requests leave few cycles behind
+PREFLIGHT_SECONDS = 7200  # as long as Chrome remembers one
+EXPOSED = ("X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotent-Replayed")
 GRANIAN_LOG = {"loggers": {"_granian": {"propagate": True}}}  # to ours; its own goes to stdout
 
 
@@ -104,8 +108,20 @@ def mounted(settings: Settings, module: str) -> bool:
 
 
 def wrap(app: FastAPI, settings: Settings) -> ASGIApp:
-    """The application behind its outermost layer."""
-    return Edge(app, app.state.clock, settings.max_body)
+    """The application behind its outermost layers."""
+    headers = SecurityHeaders(behind_tls=settings.production)
+    edge = Edge(app, app.state.clock, settings.max_body, headers)
+    if not settings.cors_origins:
+        return edge
+    # Around everything: a page of another origin may read a refusal, too.
+    return CORSMiddleware(
+        edge,
+        allow_origins=settings.cors_origins,
+        allow_methods=("GET", "POST", "PUT", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"),
+        expose_headers=EXPOSED,
+        max_age=PREFLIGHT_SECONDS,
+    )
 
 
 def _add_operations(app: FastAPI, settings: Settings) -> None:

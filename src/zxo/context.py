@@ -11,6 +11,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from zxo.clients.aliyun_signature import Signer
+from zxo.clients.content_check import ContentCheck
+from zxo.clients.content_words import PACKAGED, WordList, read_words
 from zxo.clients.sms import API_VERSION, AliyunSms, LoggedSms, Sms
 from zxo.clients.web_push import WebPush
 from zxo.clients.wechat import Wechat
@@ -26,6 +28,7 @@ from zxo.kit.security import TokenRing, eddsa_key, hmac_key
 from zxo.kit.tasks import end
 from zxo.kit.together import Gatherings
 from zxo.kit.turnstile import Turnstile
+from zxo.limits import Limits
 from zxo.settings import Settings
 
 COUNTING_AT_ONCE = 3  # of a process's connections
@@ -46,6 +49,7 @@ class Context:
     valkey: redis.Redis
     bus: Bus
     presence: Presence
+    limits: Limits
     memo: Memo
     gatherings: Gatherings
     counting: Turnstile  # for queries over whole boards
@@ -57,6 +61,7 @@ class Context:
     ended_sessions: PolledSet
     wechat: Wechat
     web_push: WebPush | None
+    content: ContentCheck
     sms: Sms | None
 
 
@@ -111,6 +116,7 @@ async def open_context(
         sms = sms_sender(settings)
         if sms is not None:
             stack.push_async_callback(sms.close)
+        index = BlindIndex(settings.keys.index.get_secret_value())
         bus = Bus(valkey)
         ended_sessions = PolledSet(database, ENDED_SESSIONS)
         await stack.enter_async_context(_running(bus.run(), ended_sessions.run()))
@@ -121,6 +127,7 @@ async def open_context(
             valkey=valkey,
             bus=bus,
             presence=Presence(valkey),
+            limits=Limits(settings.limits, valkey, index, settings.workers),
             memo=Memo(),
             gatherings=Gatherings(),
             counting=Turnstile(COUNTING_AT_ONCE),
@@ -128,10 +135,13 @@ async def open_context(
             tokens=token_ring(settings),
             sealer=Sealer(_secrets(settings), "idempotency"),
             vault=Vault([key.get_secret_value() for key in settings.keys.encryption]),
-            index=BlindIndex(settings.keys.index.get_secret_value()),
+            index=index,
             ended_sessions=ended_sessions,
             wechat=wechat,
             web_push=push,
+            content=ContentCheck(
+                word_list(settings), wechat if settings.wechat.configured else None
+            ),
             sms=sms,
         )
 
@@ -140,6 +150,15 @@ def _wechat(settings: Settings) -> Wechat:
     secret = settings.wechat.app_secret.get_secret_value()
     state = "formal" if settings.production else "developer"
     return Wechat(settings.wechat.app_id, secret, settings.wechat.base_url, state=state)
+
+
+def word_list(settings: Settings) -> WordList:
+    """What no text may say. Raises ValueError where the operator's list cannot be read."""
+    own = settings.content_words
+    try:
+        return WordList(read_words(PACKAGED, *([own] if own else ())))
+    except OSError as error:
+        raise ValueError(f"CONTENT_WORDS_FILE: {error.strerror}") from None
 
 
 def web_push(settings: Settings) -> WebPush | None:

@@ -2,54 +2,36 @@
 
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from zxo.callers import Caller, address_of, bearer_token, current_user
 from zxo.context import Context
 from zxo.kit import idempotency
 from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import as_app_error, respond
 from zxo.kit.lean import Handler, lean_handler
-from zxo.kit.security import SessionEnded, TokenExpired
 from zxo.kit.web import header
+from zxo.limits import of_route
+from zxo.throttle import below_ceiling, within_limits
 
-
-class Caller(msgspec.Struct, frozen=True):
-    """Who is calling, as the token proves."""
-
-    user_id: int
-    session_id: str
+__all__ = [
+    "BearerToken",
+    "Caller",
+    "Ctx",
+    "CurrentUser",
+    "address_of",
+    "bearer_token",
+    "current_user",
+    "get_context",
+    "router",
+]
 
 
 async def get_context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
-
-
-async def bearer_token(request: Request) -> str:
-    """The token of the Authorization header. Raises Unauthorized where there is none."""
-    scheme, _, token = (header(request, b"authorization") or "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Unauthorized
-    return token.strip()
-
-
-async def current_user(request: Request) -> Caller:
-    """Raises an Unauthorized, or Unavailable where it cannot be told which sessions have ended.
-
-    No query: signatures are remembered, and ended sessions are known to within a second.
-    """
-    ctx: Context = request.app.state.context
-    claims = ctx.tokens.verify(await bearer_token(request))
-    if claims["exp"] <= ctx.clock.now().timestamp():
-        raise TokenExpired
-    await ctx.ended_sessions.fresh()
-    session_id = claims["sid"]
-    if session_id in ctx.ended_sessions:
-        raise SessionEnded
-    return Caller(claims["userId"], session_id)
 
 
 Ctx = Annotated[Context, Depends(get_context)]
@@ -58,11 +40,18 @@ BearerToken = Annotated[str, Depends(bearer_token)]
 
 
 class Route(APIRoute):
-    """A route that takes the short way where it can, and whose POSTs honour Idempotency-Key."""
+    """A route that takes the short way where it can, is limited, and honours Idempotency-Key.
+
+    An answer that is replayed under such a key costs nothing of a limit.
+    """
 
     def get_route_handler(self) -> Handler:
         handler = lean_handler(self.endpoint) or super().get_route_handler()
-        return _idempotent(handler) if "POST" in (self.methods or set()) else handler
+        limited = [of_route(method, self.path) for method in self.methods or ()]
+        handler = within_limits(handler, [limit for found in limited for limit in found])
+        if "POST" in (self.methods or set()):
+            handler = _idempotent(handler)
+        return below_ceiling(handler)
 
 
 def _idempotent(handler: Handler) -> Handler:

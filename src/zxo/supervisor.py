@@ -19,7 +19,7 @@ import asyncpg
 import httpx
 
 from zxo import keyring, migrations, settings
-from zxo.context import connect_valkey, token_ring, web_push
+from zxo.context import connect_valkey, token_ring, web_push, word_list
 from zxo.embedded import services
 from zxo.kit.db import Database, is_away
 from zxo.kit.lifeline import end_group
@@ -80,6 +80,7 @@ def check_role(configured: Settings) -> None:
         token_ring(configured)
         connect_valkey(configured)
         web_push(configured)
+        word_list(configured)
         tables = _tables(configured)
     except ValueError as error:
         raise StartError(f"The settings cannot be used: {error}.") from None

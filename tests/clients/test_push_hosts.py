@@ -13,7 +13,7 @@ from tests.fakes.push_service import Browser
 from zxo.clients.outcomes import Outcome
 from zxo.clients.web_push import Subscription, WebPush
 from zxo.clients.web_push_crypto import make_key
-from zxo.settings import PUSH_HOSTS
+from zxo.settings.outside import PUSH_HOSTS
 
 TTL = timedelta(hours=6)
 HERE = "http://127.0.0.1:8080"

@@ -10,12 +10,14 @@ import schemathesis
 
 # Rules about the world, not about the form: a date, a place, a card, an earlier answer.
 BUSINESS_RULES = {
+    "content_rejected",
     "date_not_in_past",
     "date_too_old",
     "invalid_cursor",  # opaque: only the service makes one
     "invalid_date_span",
-    "invalid_phone",
+    "invalid_phone",  # numbers are given out by countries
     "invalid_sms_code",
+    "invalid_wechat_phone_code",
     "no_makeup_card",
     "phone_region_not_supported",
     "push_service_not_allowed",
@@ -34,8 +36,8 @@ FORM_RULES = {
     "must have something to see",
     "name either ids, or all: true",
     "must not be before 1900, nor beyond the calendar",
-    "not an IANA time zone such as Asia/Shanghai",
     "takes phone and code, or wechatCode alone",
+    "not an IANA time zone such as Asia/Shanghai",
     # 5.0 is an integer to JSON Schema; whole numbers come without a fraction here.
     "Input should be a valid integer",
     # Counted after white space at the ends and invisible marks are gone.

@@ -63,6 +63,10 @@ class FakeWechat:
 
         self.templates: dict[str, set[str]] = {}
         self.consents: Counter[tuple[str, str]] = Counter()
+        self.verdicts: dict[str, str] = {}  # what is thought of a text; of any other: pass
+        self.checks: list[dict[str, Any]] = []
+        self.check_failures: list[int] = []
+
         self.pages = {"pages/index/index"}
         self.send_failures: list[int] = []
         self.sends: list[dict[str, Any]] = []  # every try that came with a good token
@@ -130,6 +134,8 @@ class FakeWechat:
                 return _error(40001)
             if path == "/cgi-bin/message/subscribe/send":
                 return self._send(body)
+            if path == "/wxa/msg_sec_check":
+                return self._check(body)
             if path == "/wxa/business/getuserphonenumber":
                 return self._tell_phone(body)
         return {"errcode": 40066, "errmsg": "invalid url"}
@@ -179,6 +185,18 @@ class FakeWechat:
         self.consents[consent] -= 1
         self.messages.append(body)
         return {"errcode": 0, "errmsg": "ok", "msgid": 4_294_967_296}
+
+    def _check(self, body: dict[str, Any]) -> dict[str, Any]:
+        self.checks.append(body)
+        if self.check_failures:
+            return _error(self.check_failures.pop(0))
+        if body.get("version") != 2 or body.get("scene") not in {1, 2, 3, 4}:
+            return _error(47001)
+        if not body["openid"].startswith("o"):
+            return _error(40003)
+        suggest = self.verdicts.get(body["content"], "pass")
+        result = {"suggest": suggest, "label": 100 if suggest == "pass" else 20002}
+        return {"errcode": 0, "errmsg": "ok", "result": result, "detail": [], "trace_id": "60ae"}
 
     def _handler(fake: "FakeWechat") -> type[BaseHTTPRequestHandler]:  # noqa: N805
         class Handler(BaseHTTPRequestHandler):

@@ -16,10 +16,12 @@ from tests.factories import FrozenClock, Visitor, data, refusal
 from tests.kit.captured import captured, lines
 from zxo.kit import edge
 from zxo.kit.edge import Edge
+from zxo.kit.headers import SecurityHeaders
 from zxo.settings import Settings
 
 JSON = {"Content-Type": "application/json"}
 SETTINGS, CHECK_IN = "/users/me/settings", "/check-in"
+HEADERS = SecurityHeaders(behind_tls=False)
 MADE_ID = re.compile("[0-9a-f]{32}")
 
 
@@ -261,7 +263,9 @@ async def test_a_client_that_hangs_up_gets_no_answer(clock: FrozenClock) -> None
         raise AssertionError("was asked")
 
     begun = {"type": "http.request", "body": b"{", "more_body": True}
-    sent = await run(Edge(never, clock, 100), scope_of(), begun, {"type": "http.disconnect"})
+    sent = await run(
+        Edge(never, clock, 100, HEADERS), scope_of(), begun, {"type": "http.disconnect"}
+    )
     assert sent == []
 
 
@@ -299,7 +303,7 @@ async def test_an_answer_that_breaks_off_is_not_answered_twice(clock: FrozenCloc
     async def broken() -> StreamingResponse:
         return StreamingResponse(parts())
 
-    edge = Edge(app, clock, 100)
+    edge = Edge(app, clock, 100, HEADERS)
     with captured(), pytest.raises(RuntimeError, match="on purpose"):
         await run(edge, scope_of("GET"), {"type": "http.request"}, {"type": "http.disconnect"})
 
@@ -310,5 +314,5 @@ async def test_what_is_no_http_passes_through(clock: FrozenClock) -> None:
     async def app(scope: Scope, _: Receive, __: Send) -> None:
         seen.append(scope)
 
-    await run(Edge(app, clock, 100), {"type": "lifespan"})
+    await run(Edge(app, clock, 100, HEADERS), {"type": "lifespan"})
     assert seen == [{"type": "lifespan"}]

@@ -12,6 +12,7 @@ from zxo import registry
 from zxo.kit import failures
 from zxo.kit.clock import Clock
 from zxo.kit.edge import Edge
+from zxo.kit.headers import SecurityHeaders
 from zxo.kit.lean import lean_handler
 from zxo.kit.web import Body
 
@@ -50,7 +51,7 @@ def client_for(route_class: type[APIRoute]) -> httpx.AsyncClient:
     for path, endpoint in (("/write", write), ("/maybe", maybe_write)):
         app.router.routes.append(route_class(path, endpoint, methods=["POST"]))
     failures.install(app, Clock())
-    transport = httpx.ASGITransport(Edge(app, Clock(), 65_536))
+    transport = httpx.ASGITransport(Edge(app, Clock(), 65_536, SecurityHeaders(behind_tls=False)))
     return httpx.AsyncClient(transport=transport, base_url="http://t")
 
 

@@ -67,6 +67,12 @@ class _TryAgain(WechatNotDone):
     """errcode -1, or no connection."""
 
 
+class Judgement(msgspec.Struct):
+    """What WeChat thinks of a text: `pass`, `review` or `risky`."""
+
+    suggest: str = "pass"
+
+
 class Watermark(msgspec.Struct):
     appid: str = ""
 
@@ -87,6 +93,7 @@ class Answer(msgspec.Struct):
     openid: str = ""
     access_token: str = ""
     expires_in: int = 0
+    result: Judgement | None = None
     phone_info: PhoneInfo | None = None
 
 

@@ -25,6 +25,9 @@ _AWAY = (
 )
 
 
+POOL_SECONDS = 3.0
+
+
 def is_away(error: BaseException) -> bool:
     """Whether `error` says that PostgreSQL cannot serve now (a 503, worth a retry)."""
     # DataError is an InterfaceError too, but it means that we passed a wrong value.
@@ -53,6 +56,23 @@ async def _keep(_: asyncpg.Connection) -> None:
     """Nothing to reset: pooled connections carry no session state, and a reset is a round trip."""
 
 
+class Lease:
+    """A connection of a pool for a block. Where all of them stay taken, TimeoutError after 3 s."""
+
+    __slots__ = ("_connection", "_pool")
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def __aenter__(self) -> Connection:
+        async with asyncio.timeout(POOL_SECONDS):
+            self._connection = await self._pool.acquire()
+        return self._connection
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.release(self._connection)
+
+
 class Database:
     """The primary and, where one is configured, a replica for reads that may lag."""
 
@@ -75,20 +95,24 @@ class Database:
                 pool.terminate()
 
     async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
-        return await self.primary.fetch(sql, *args)
+        async with Lease(self.primary) as connection:
+            return await connection.fetch(sql, *args)
 
     async def fetchrow(self, sql: str, *args: Any) -> asyncpg.Record | None:
-        return await self.primary.fetchrow(sql, *args)
+        async with Lease(self.primary) as connection:
+            return await connection.fetchrow(sql, *args)
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
-        return await self.primary.fetchval(sql, *args)
+        async with Lease(self.primary) as connection:
+            return await connection.fetchval(sql, *args)
 
     async def execute(self, sql: str, *args: Any) -> str:
-        return await self.primary.execute(sql, *args)
+        async with Lease(self.primary) as connection:
+            return await connection.execute(sql, *args)
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         """A connection to the primary; each statement is a transaction of its own."""
-        return self.primary.acquire()
+        return Lease(self.primary)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -96,12 +120,12 @@ class Database:
 
         Nothing remote (WeChat, a model, storage) may be awaited inside.
         """
-        async with self.primary.acquire() as connection, connection.transaction():
+        async with Lease(self.primary) as connection, connection.transaction():
             yield connection
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for what may lag: statistics, exports, board fallback. Never own state."""
-        return self.replica.acquire()
+        return Lease(self.replica)
 
 
 async def open_pool(

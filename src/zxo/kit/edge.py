@@ -1,4 +1,4 @@
-"""The outermost layer: request ids, size and form of the body, metrics, and the last resort."""
+"""The outermost layer: request ids, headers, size and form of the body, metrics, last resort."""
 
 import asyncio
 import logging
@@ -16,6 +16,7 @@ from zxo.kit import metrics
 from zxo.kit.clock import Clock
 from zxo.kit.errors import BadRequest, PayloadTooLarge, RequestTooSlow, UnsupportedMediaType
 from zxo.kit.failures import respond
+from zxo.kit.headers import SecurityHeaders
 
 log = get_logger(__name__)
 _standard_log = logging.getLogger(__name__)
@@ -36,10 +37,11 @@ class ClientGone(Exception):
 class Edge:
     """Wraps the application; plain ASGI, because every request pays for it."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, max_body: int, headers: SecurityHeaders) -> None:
         self._app = app
         self._clock = clock
         self._max_body = max_body
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,7 +58,10 @@ class Edge:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append((b"x-request-id", request_id.encode()))
+                message["headers"] += (
+                    (b"x-request-id", request_id.encode()),
+                    *self._headers.of(scope["path"]),
+                )
             else:
                 complete = not message.get("more_body", False)
             await send(message)

@@ -33,6 +33,16 @@ sockets_closed = Counter("websockets_closed", "Sockets closed, by reason", ["rea
 # Entries of projections in Valkey that differed from PostgreSQL's, by what found them.
 board_drift = Counter("ranking_drift", "Board entries unlike PostgreSQL's", ["found_by"])
 
+# Texts that nobody but our own list of words has looked at, by why.
+content_unchecked = Counter(
+    "content_unchecked", "Texts WeChat did not judge, by reason", ["reason"]
+)
+
+rate_limited = Counter("rate_limited", "Requests refused, by limit", ["limit"])
+rate_limit_fallbacks = Counter(
+    "rate_limit_fallbacks", "Questions of a limit that Valkey did not answer", ["limit"]
+)
+
 # Finding a labelled child costs more than observing it.
 _children: dict[tuple[str, str, int], Histogram] = {}
 

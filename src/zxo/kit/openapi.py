@@ -26,7 +26,7 @@ from zxo.kit.web import Failure, Problem, Reply
 Dependency = Callable[..., Any]
 
 # What routes refuse before they are asked, and therefore do not declare.
-_ANYWHERE = (BadRequest, InvalidFields, Unavailable)
+_ANYWHERE = (BadRequest, InvalidFields, TooManyRequests, Unavailable)
 _WITH_BODY = (RequestTooSlow, PayloadTooLarge, UnsupportedMediaType)
 _SECURED = (Unauthorized, TokenInvalid, TokenExpired, SessionEnded)
 _IDEMPOTENT = (InvalidKey, KeyReused, StillRunning)

@@ -2,13 +2,21 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
 
 _EXAMPLE_SECRETS = ("your_", "changeme", "change-me", "secret", "example", "password")
 SHORTEST_SECRET = 32
 FEWEST_DIFFERENT = 8
+
+
+class Quota(NamedTuple):
+    """So many in so many seconds."""
+
+    limit: int
+    seconds: int
 
 
 def _duration(text: object) -> object:
@@ -22,6 +30,26 @@ def _duration(text: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+def _quota(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    number, _, window = text.strip().partition("/")
+    span = _duration(window) if re.fullmatch("[1-9][0-9]{0,6}", number) else None
+    if not isinstance(span, timedelta):
+        raise ValueError("write a number and a window: 10/1m, 6/1h, 20/1d")
+    return Quota(int(number), int(span.total_seconds()))
+
+
+QuotaSetting = Annotated[Quota, NoDecode, BeforeValidator(_quota)]
+
+
+def _on_or_off(text: object) -> object:
+    return {"on": True, "off": False}.get(text, text) if isinstance(text, str) else text
+
+
+Switch = Annotated[bool, BeforeValidator(_on_or_off)]
 
 
 def split(value: object) -> object:

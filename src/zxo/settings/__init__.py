@@ -10,6 +10,7 @@ from pydantic import (
     AliasChoices,
     BeforeValidator,
     Field,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -18,12 +19,14 @@ from pydantic_settings import NoDecode
 from zxo.kit.values import aware, refuse_examples, split, upper
 from zxo.settings.base import Section, SettingsError
 from zxo.settings.keys import KeySettings, TokenSettings
+from zxo.settings.limits import LimitSettings
 from zxo.settings.outside import SmsSettings, WebPushSettings, WechatSettings
 from zxo.settings.servers import DatabaseSettings, ValkeySettings
 
 __all__ = [
     "DatabaseSettings",
     "KeySettings",
+    "LimitSettings",
     "Section",
     "Settings",
     "SettingsError",
@@ -34,6 +37,11 @@ __all__ = [
     "WechatSettings",
     "load",
 ]
+
+
+# A scheme and a host, as a browser's Origin header says them; or any at all.
+_ORIGIN = r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)$"
+Origin = Annotated[str, StringConstraints(pattern=_ORIGIN)]
 
 
 class Settings(Section):
@@ -54,6 +62,10 @@ class Settings(Section):
         (), validation_alias="ZXO_MODULES"
     )
     max_body: int = Field(65_536, validation_alias="ZXO_MAX_BODY", ge=1024)
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split)] = Field(
+        (), validation_alias="CORS_ORIGINS"
+    )
+    content_words: Path | None = Field(None, validation_alias="CONTENT_WORDS_FILE")
     max_sockets: int = Field(10_000, validation_alias="ZXO_MAX_SOCKETS", ge=1, le=1_000_000)
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(upper)] = (
         Field("INFO", validation_alias="LOG_LEVEL")
@@ -65,6 +77,7 @@ class Settings(Section):
     valkey: ValkeySettings = Field(default_factory=ValkeySettings)
     tokens: TokenSettings = Field(default_factory=TokenSettings)
     keys: KeySettings = Field(default_factory=KeySettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
     wechat: WechatSettings = Field(default_factory=WechatSettings)
     web_push: WebPushSettings = Field(default_factory=WebPushSettings)
     sms: SmsSettings = Field(default_factory=SmsSettings)
@@ -91,6 +104,8 @@ class Settings(Section):
             raise ValueError("ZXO_CLOCK is for development and tests, not for production")
         if self.built_in:
             raise ValueError("BUILTIN_CODES are for development and tests, not for production")
+        if "*" in self.cors_origins:
+            raise ValueError("CORS_ORIGINS must name its origins in production")
         if not self.database.dsn() or not self.valkey.dsn():
             raise ValueError(
                 "production needs DATABASE_URL (or DB_HOST) and REDIS_URL (or REDIS_HOST)"
@@ -102,12 +117,8 @@ class Settings(Section):
             WEB_PUSH_VAPID_KEY=self.web_push.key,
             SMS_ACCESS_KEY_SECRET=self.sms.key_secret,
         )
-        if any("://" in host for host in self.web_push.hosts):
-            raise ValueError("WEB_PUSH_HOSTS holds an address that is for tests only")
-        if not self.sms.base_url.startswith("https://"):
-            raise ValueError("SMS_BASE_URL must begin with https:// in production")
-        self.tokens.refuse_unsafe()
-        self.keys.refuse_unsafe()
+        for section in (self.limits, self.web_push, self.sms, self.tokens, self.keys):
+            section.refuse_unsafe()
         return self
 
 

@@ -60,6 +60,11 @@ class WebPushSettings(Section):
             raise ValueError("WEB_PUSH_VAPID_KEY needs a WEB_PUSH_SUBJECT: mailto: or https:")
         return self
 
+    def refuse_unsafe(self) -> None:
+        """Raises ValueError for what must not stand in production."""
+        if any("://" in host for host in self.hosts):
+            raise ValueError("WEB_PUSH_HOSTS holds an address that is for tests only")
+
 
 def _region(code: str) -> str:
     if code not in SUPPORTED_REGIONS:
@@ -97,3 +102,8 @@ class SmsSettings(Section):
                 " SMS_TEMPLATE_CODE together"
             )
         return self
+
+    def refuse_unsafe(self) -> None:
+        """Raises ValueError for what must not stand in production."""
+        if not self.base_url.startswith("https://"):
+            raise ValueError("SMS_BASE_URL must begin with https:// in production")

@@ -2,17 +2,12 @@
 
 import asyncio
 
-
 from tests.factories import FrozenClock, Visitor, data, refusal, somebody_waits_for_a_lock
 from tests.kit.captured import captured
 from tests.modules.phones.conftest import PHONE, AskCode
 from zxo.context import Context
 
-CODE, LOGIN = "/auth/sms/code", "/auth/sms/login"
-
-
-def wrong(code: str) -> str:
-    return f"{(int(code) + 1) % 10**6:06}"
+LOGIN = "/auth/sms/login"
 
 
 async def test_a_newcomer_becomes_a_user_and_the_answer_is_that_of_a_wechat_log_in(

@@ -35,6 +35,7 @@ async def log_in_with_wechat(
     Raises what WeChat refuses with, AccountDeleted, and the errors of development log-ins.
     """
     openid = await _openid(ctx, code)
+    nickname = await users.acceptable(ctx, nickname, openid)
 
     async def find(connection: Connection) -> User:
         return await users.find_or_create(ctx, connection, openid, nickname, avatar)
@@ -50,6 +51,7 @@ async def log_in_with_sms(
     Raises InvalidPhone, PhoneRegionNotSupported, InvalidSmsCode, AccountDeleted.
     """
     ticket = await phones.check_login_code(ctx, phone, code)
+    nickname = await users.acceptable(ctx, nickname, None)
 
     async def find(connection: Connection) -> User:
         await phones.use_up(connection, ticket)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Path, Query
 from starlette.responses import Response
 
+from zxo.clients.content_check import ContentRejected
 from zxo.http import Ctx, CurrentUser, router
 from zxo.kit.dates import CalendarDate
 from zxo.kit.errors import Unauthorized
@@ -29,7 +30,11 @@ Days = Annotated[int, Query(ge=1, le=366)]
 CravingId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
-@api.post("/cravings", summary="记录烟瘾", **answers(CravingReply, Unauthorized, InvalidFields))
+@api.post(
+    "/cravings",
+    summary="记录烟瘾",
+    **answers(CravingReply, Unauthorized, InvalidFields, ContentRejected),
+)
 async def record(ctx: Ctx, caller: CurrentUser, body: CravingBody | None = None) -> Response:
     said = body or CravingBody()
     craving = await service.record(

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 from asyncpg import ForeignKeyViolationError
 
+from zxo.clients.content_check import Scene
 from zxo.context import Context
 from zxo.kit.zones import zone
 from zxo.modules import users
@@ -21,8 +22,10 @@ async def record(
     trigger_type: str | None,
     trigger_note: str | None,
 ) -> Craving:
-    """Log a craving now. Raises UserGone."""
+    """Log a craving now. Raises UserGone, ContentRejected."""
     user = await users.get(ctx, user_id)
+    if trigger_note:
+        await ctx.content.check("triggerNote", trigger_note, Scene.LOG, user.openid)
     now = ctx.clock.now()
     local = now.astimezone(zone(user.timezone))
     what = (intensity, trigger_type, trigger_note)

@@ -6,17 +6,19 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import msgspec
+from starlette.requests import HTTPConnection
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from zxo.context import Context
-from zxo.http import router
+from zxo.http import address_of, router
 from zxo.kit.errors import AppError
 from zxo.kit.feed import Item
 from zxo.kit.seats import Seats
 from zxo.kit.security import SessionEnded, TokenExpired
 from zxo.kit.sockets import HEARTBEAT_SECONDS, MOST_SOCKETS, Hub, Seat, Source
 from zxo.kit.tasks import end
+from zxo.limits import Limits
 from zxo.modules import users
 from zxo.modules.notifications import rules, service
 from zxo.modules.notifications.errors import UpgradeRequired
@@ -24,6 +26,8 @@ from zxo.modules.notifications.errors import UpgradeRequired
 SEATS_TOPIC = "socket_evicted"  # on the bus: (SEATS_TOPIC, id of a socket that has to yield, 0)
 SEATS_LIFETIME_SECONDS = 3 * HEARTBEAT_SECONDS
 AT_ONCE = 500  # sockets, in one message to Valkey
+
+TRY_LATER = 1013
 
 api = router("实时")
 
@@ -46,6 +50,11 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hub: Hub = scope["app"].state.beside["realtime"]
+        limits: Limits = scope["app"].state.context.limits
+        if limits.enabled and not limits.sockets.spend(address_of(HTTPConnection(scope))).passed:
+            await receive()
+            await send({"type": "websocket.close", "code": TRY_LATER})  # before it opens: HTTP 403
+            return
         await hub.serve(receive, send)
 
 

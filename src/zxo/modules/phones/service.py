@@ -40,8 +40,8 @@ def _reachable(ctx: Context, text: str) -> str:
 async def send_login_code(ctx: Context, phone: str) -> None:
     """Send a code to log in with, to whoever's number it is.
 
-    Raises InvalidPhone, PhoneRegionNotSupported, SmsNotConfigured, and what the service refuses
-    with.
+    Raises InvalidPhone, PhoneRegionNotSupported, SmsNotConfigured, RateLimited, and what the
+    service refuses with.
     """
     e164 = _reachable(ctx, phone)
     await _send(ctx, e164, rules.login_row(e164))
@@ -58,6 +58,8 @@ async def _send(ctx: Context, e164: str, purpose: str) -> None:
     """Stored before it is sent: whoever reads it can use it, also where the answer was lost."""
     if ctx.sms is None:
         raise SmsNotConfigured
+    await ctx.limits.spend("sms_number", e164)
+    await ctx.limits.spend("sms_number_daily", e164)
     code = rules.new_code()
     row = ctx.index.of("sms_code_row", purpose)
     expires_at = ctx.clock.now() + rules.LIFETIME

@@ -7,6 +7,7 @@ from zxo.modules.users.rules import mask_phone, tier_in_force
 from zxo.modules.users.schemas import AvatarUrl, Nickname
 from zxo.modules.users.service import (
     PHONE_BOUND_TO,
+    acceptable,
     find_or_create,
     find_or_create_by_phone,
     get,
@@ -30,6 +31,7 @@ __all__ = [
     "SettingsChanged",
     "User",
     "UserGone",
+    "acceptable",
     "find_or_create",
     "find_or_create_by_phone",
     "get",

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from zxo.clients.content_check import ContentRejected
 from zxo.http import Ctx, CurrentUser, router
 from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import InvalidFields
@@ -24,7 +25,14 @@ async def get_profile(ctx: Ctx, caller: CurrentUser) -> Response:
 @api.put(
     "/users/me",
     summary="更新用户信息",
-    **answers(Profile, Unauthorized, InvalidFields, regions.UnknownRegion, StreetWithoutDistrict),
+    **answers(
+        Profile,
+        Unauthorized,
+        InvalidFields,
+        ContentRejected,
+        regions.UnknownRegion,
+        StreetWithoutDistrict,
+    ),
 )
 async def update_profile(ctx: Ctx, caller: CurrentUser, body: ProfileBody) -> Response:
     user = await service.update_profile(ctx, caller.user_id, body.named())

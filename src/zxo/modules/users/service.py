@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 from structlog import get_logger
 
+from zxo.clients.content_check import ContentRejected, Scene
 from zxo.context import Context
 from zxo.kit import outbox
 from zxo.kit.cache import Cache
@@ -19,6 +20,7 @@ from zxo.modules.users.events import PhoneChanged, ProfileChanged, SettingsChang
 from zxo.modules.users.models import Settings, User
 from zxo.modules.users.rules import WECHAT_PLACEHOLDER, mask_phone
 
+_SEEN_BY_OTHERS = {"nickname", "street"}
 log = get_logger(__name__)
 
 PHONE_BOUND_TO = "users.phone:{id}"
@@ -147,7 +149,11 @@ def _sealed_phone(ctx: Context, user_id: int, e164: str) -> str:
 
 
 async def update_profile(ctx: Context, user_id: int, changes: Mapping[str, Any]) -> User:
-    """Change the named fields. Raises UnknownRegion, StreetWithoutDistrict, UserGone."""
+    """Change the named fields.
+
+    Raises UnknownRegion, StreetWithoutDistrict, UserGone, ContentRejected.
+    """
+    await _check_texts(ctx, await get(ctx, user_id), changes)
     async with ctx.db.transaction() as connection:
         before = await lock(connection, user_id)
         if changes.keys() & set(_REGION):
@@ -160,6 +166,26 @@ async def update_profile(ctx: Context, user_id: int, changes: Mapping[str, Any])
         await outbox.publish(connection, ProfileChanged(user_id, user.version, left))
     keep(ctx, user)
     return user
+
+
+async def acceptable(ctx: Context, nickname: str | None, openid: str | None) -> str | None:
+    """The nickname that somebody logs in with, or None where it may not be: no log-in fails by it.
+
+    Asks WeChat: before the transaction, not in it.
+    """
+    if nickname is not None:
+        try:
+            await ctx.content.check("nickname", nickname, Scene.PROFILE, openid)
+        except ContentRejected:
+            return None
+    return nickname
+
+
+async def _check_texts(ctx: Context, user: User, changes: Mapping[str, Any]) -> None:
+    """What others will see. Asks WeChat: before the transaction, not in it."""
+    for field, text in _different(user, changes).items():
+        if field in _SEEN_BY_OTHERS and text is not None:
+            await ctx.content.check(field, text, Scene.PROFILE, user.openid)
 
 
 def _different(before: User | Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
