@@ -1,7 +1,5 @@
 """What no route should see is refused at the edge, and every answer carries its request's id."""
 
-import asyncio
-import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,7 +12,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tests.factories import FrozenClock, Visitor, data, refusal
 from tests.kit.captured import captured, lines
-from zxo.kit import edge
 from zxo.kit.edge import Edge
 from zxo.kit.headers import SecurityHeaders
 from zxo.settings import Settings
@@ -267,29 +264,6 @@ async def test_a_client_that_hangs_up_gets_no_answer(clock: FrozenClock) -> None
         Edge(never, clock, 100, HEADERS), scope_of(), begun, {"type": "http.disconnect"}
     )
     assert sent == []
-
-
-async def test_a_body_that_does_not_arrive_is_408(
-    clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The server would wait for ever: a few thousand of those, and nobody else gets in."""
-    monkeypatch.setattr(edge, "BODY_SECONDS", 0.05)
-    sent: list[Message] = []
-
-    async def never(_: Scope, __: Receive, ___: Send) -> None:
-        raise AssertionError("was asked")
-
-    async def receive() -> Message:
-        await asyncio.sleep(0.02)
-        return {"type": "http.request", "body": b" ", "more_body": True}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async with asyncio.timeout(5):
-        await Edge(never, clock, 1_000_000)(scope_of(), receive, send)
-    assert sent[0]["status"] == 408
-    assert json.loads(sent[1]["body"])["errorCode"] == "request_too_slow"
 
 
 async def test_an_answer_that_breaks_off_is_not_answered_twice(clock: FrozenClock) -> None:

@@ -14,7 +14,11 @@ from tests.security.world import Outside, World, make_world
 from zxo import embedded
 from zxo.clients.web_push_crypto import make_key
 from zxo.context import Context
-from zxo.settings import SmsSettings, WebPushSettings, WechatSettings
+from zxo.kit.values import Quota
+from zxo.settings import LimitSettings, SmsSettings, WebPushSettings, WechatSettings
+
+QUOTAS = LimitSettings.model_fields.keys() - {"enabled", "proxies"}
+CEILINGS = {"user", "address", "sockets"}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,10 @@ def everything_configured(outside: Outside) -> dict[str, object]:
         base_url=outside.sms.url,
     )
     push = WebPushSettings(key=make_key(), subject="mailto:ops@zxo.test")
-    return {"wechat": wechat, "sms": sms, "web_push": push}
+    # Kept, so that they leave their traces, and never reached.
+    wide = {name: Quota(1_000, 86_400) for name in QUOTAS - CEILINGS}
+    limits = LimitSettings(enabled=True, **wide, **dict.fromkeys(CEILINGS, Quota(100_000, 60)))
+    return {"wechat": wechat, "sms": sms, "web_push": push, "limits": limits}
 
 
 @pytest_asyncio.fixture(scope="module")

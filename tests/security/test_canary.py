@@ -52,7 +52,7 @@ TYPED = {  # what somebody types where it does not belong
 SIGNS = {  # what is found there where something was done
     "database": b"INSERT INTO public.users",
     "queue": b"user_id",
-    "valkey": b"zxo:",
+    "valkey": b"sms_number",
     "log": b'"event": "request"',
     "metrics": b"http_request_duration_ms_bucket",
     "replies": b"invalid_request",
@@ -149,6 +149,7 @@ async def on_purpose(world: World) -> list[httpx.Response]:
     sms.failures += [(500, "InternalError", f"no luck with {PHONE}")] * 3
     answers.append(await world.visitor.post("/auth/sms/code", phone=PHONE))
     assert [answer.status_code for answer in answers[-2:]] == [400, 503]
+    sms.failures.clear()
     return answers
 
 
