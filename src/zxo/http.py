@@ -1,6 +1,5 @@
 """What every module's routes may ask for: the context, who is calling, and a router."""
 
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -69,7 +68,8 @@ async def _answer_once(request: Request, key: str, handler: Handler) -> Response
     ctx: Context = request.app.state.context
     body: bytes = request.scope.get("body", b"")
     scope = await _scope(request, body)
-    attempt = idempotency.attempt(scope, key, request.method, request.url.path, body)
+    asked = request.method, request.url.path, body
+    attempt = idempotency.attempt(ctx.index, scope, key, *asked)
 
     async def run() -> Response:
         try:
@@ -87,8 +87,9 @@ async def _scope(request: Request, body: bytes) -> str:
     try:
         return f"user:{(await current_user(request)).user_id}"
     except Unauthorized:
-        credentials = (header(request, b"authorization") or "").encode()
-        return f"request:{hashlib.sha256(credentials + b'|' + body).hexdigest()}"
+        ctx: Context = request.app.state.context
+        content = f"{header(request, b'authorization') or ''}|{body.decode('latin-1')}"
+        return f"request:{ctx.index.of('idempotency_scope', content).hex()}"
 
 
 def router(tag: str) -> APIRouter:

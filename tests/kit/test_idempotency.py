@@ -288,7 +288,7 @@ async def test_a_kept_answer_survives_a_change_of_secrets_only_while_the_old_one
         idempotency.Sealer(secrets, "idempotency")
         for secrets in (["old" * 12], ["new" * 12, "old" * 12], ["new" * 12])
     )
-    this = idempotency.attempt("user:1", "k", "POST", "/v1/x", b"{}")
+    this = idempotency.attempt(ctx.index, "user:1", "k", "POST", "/v1/x", b"{}")
 
     async def run() -> Response:
         return Response(b"done", media_type="text/plain")

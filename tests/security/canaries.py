@@ -16,9 +16,13 @@ def shapes(secret: str) -> Iterator[tuple[str, bytes]]:
     hashed within minutes.
     """
     raw = secret.encode()
-    yield "as it is", raw
-    yield "in a URL", quote(secret, safe="").encode()
-    yield "in JSON", json.dumps(secret)[1:-1].encode()
+    if len(raw) < 8:  # so few digits turn up by chance, in times and ids
+        yield "in quotes", b"'" + raw + b"'"
+        yield "in double quotes", b'"' + raw + b'"'
+    else:
+        yield "as it is", raw
+        yield "in JSON", json.dumps(secret)[1:-1].encode()
+        yield "in a URL", quote(secret, safe="").encode()
     yield "in hex", raw.hex().encode()
     for encode in (b64encode, urlsafe_b64encode):
         yield from _inside_base64(raw, encode.__name__)

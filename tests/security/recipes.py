@@ -1,12 +1,17 @@
 """For each route a request that is right in everything but, perhaps, who sends it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from tests.factories import data
 from tests.fakes.push_service import FakePushService
 from tests.security.world import World
+from zxo.modules import membership
+from zxo.modules.membership import Plan
+
+NEW_PHONE = "13912340987"  # nobody's yet
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,13 @@ class Call:
     status: int = 200
 
 
-Recipe = Callable[[World], Call]
+Recipe = Callable[[World], Call | Awaitable[Call]]
+
+
+async def call_of(route: str, world: World) -> Call:
+    """The request, all that it needs made ready."""
+    made = RECIPES[route](world)
+    return made if isinstance(made, Call) else await made
 
 
 def plain(path: str, **query: Any) -> Recipe:
@@ -28,6 +39,17 @@ def plain(path: str, **query: Any) -> Recipe:
 
 def with_body(path: str, status: int = 200, **body: Any) -> Recipe:
     return lambda _: Call(path, body, status=status)
+
+
+async def _sms_login(world: World) -> Call:
+    data(await world.visitor.post("/auth/sms/code", phone=NEW_PHONE))
+    code = world.outside.sms.last(NEW_PHONE)
+    return Call("/auth/sms/login", {"phone": NEW_PHONE, "code": code})
+
+
+async def _redeem(world: World) -> Call:
+    made = await membership.create_batch(world.ctx, Plan(code_type="vip", duration_days=30), None)
+    return Call("/redeem-codes/redeem", {"code": made.texts[0]})
 
 
 @cache
@@ -39,8 +61,13 @@ def _browser() -> dict[str, Any]:
 
 RECIPES: dict[str, Recipe] = {
     "POST /v1/auth/wechat/login": lambda world: Call(
-        "/auth/wechat/login", {"code": world.wechat.issue("osomebody")}
+        "/auth/wechat/login", {"code": world.outside.wechat.issue("osomebody")}
     ),
+    "POST /v1/auth/sms/code": with_body("/auth/sms/code", phone=NEW_PHONE),
+    "POST /v1/auth/sms/code?purpose=bind": with_body(
+        "/auth/sms/code", phone=NEW_PHONE, purpose="bind"
+    ),
+    "POST /v1/auth/sms/login": _sms_login,
     "POST /v1/auth/refresh": plain("/auth/refresh"),
     "POST /v1/auth/logout": plain("/auth/logout"),
     "GET /v1/users/me": plain("/users/me"),
@@ -52,6 +79,10 @@ RECIPES: dict[str, Recipe] = {
     "DELETE /v1/users/me/sessions/{session_id}": lambda world: Call(
         f"/users/me/sessions/{world.session_id}"
     ),
+    "POST /v1/users/me/phone": lambda world: Call(
+        "/users/me/phone", {"wechatCode": world.outside.wechat.share_phone(NEW_PHONE)}
+    ),
+    "DELETE /v1/users/me/phone": plain("/users/me/phone"),
     "GET /v1/check-in/today": plain("/check-in/today"),
     "POST /v1/check-in": plain("/check-in"),
     "POST /v1/check-in/makeup": with_body("/check-in/makeup", checkInDate="2025-11-29"),
@@ -60,6 +91,8 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/cravings": with_body("/cravings", triggerNote="吃饭以后"),
     "GET /v1/cravings/stats": plain("/cravings/stats"),
     "DELETE /v1/cravings/{craving_id}": lambda world: Call(f"/cravings/{world.craving_id}"),
+    "POST /v1/redeem-codes/redeem": _redeem,
+    "GET /v1/redeem-codes/history": plain("/redeem-codes/history"),
     "GET /v1/rankings": plain("/rankings", type="province"),
     "GET /v1/rankings?type=national": plain("/rankings", type="national"),
     "GET /v1/rankings/me": plain("/rankings/me", type="province"),

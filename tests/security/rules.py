@@ -1,4 +1,4 @@
-"""Who may call what: one line a route of the documentation.
+"""Who may call what: one line a route of the documentation, more where it depends on what is asked.
 
 public       anybody, without a token
 session      whoever has a token that counts, even of an account that is gone: its sessions only
@@ -11,6 +11,9 @@ viewer, operator, owner    an operator of at least this role
 
 RULES = {
     "POST /v1/auth/wechat/login": "public",
+    "POST /v1/auth/sms/code": "public",
+    "POST /v1/auth/sms/code?purpose=bind": "signed in",
+    "POST /v1/auth/sms/login": "public",
     "POST /v1/auth/refresh": "signed in",
     "POST /v1/auth/logout": "session",
     "GET /v1/users/me": "signed in",
@@ -20,6 +23,8 @@ RULES = {
     "GET /v1/users/me/stats": "signed in",
     "GET /v1/users/me/sessions": "signed in",
     "DELETE /v1/users/me/sessions/{session_id}": "own session",
+    "POST /v1/users/me/phone": "signed in",
+    "DELETE /v1/users/me/phone": "signed in",
     "GET /v1/check-in/today": "signed in",
     "POST /v1/check-in": "signed in",
     "POST /v1/check-in/makeup": "signed in",
@@ -28,6 +33,8 @@ RULES = {
     "POST /v1/cravings": "signed in",
     "GET /v1/cravings/stats": "signed in",
     "DELETE /v1/cravings/{craving_id}": "own",
+    "POST /v1/redeem-codes/redeem": "signed in",
+    "GET /v1/redeem-codes/history": "signed in",
     "GET /v1/rankings": "signed in",
     "GET /v1/rankings?type=national": "member",
     "GET /v1/rankings/me": "signed in",
@@ -42,6 +49,20 @@ RULES = {
     "POST /v1/notifications/subscriptions": "signed in",
     "POST /v1/notifications/push-subscriptions": "signed in",
     "DELETE /v1/notifications/push-subscriptions/{subscription_id}": "own",
+}
+
+# What is not in the documentation. The socket proves by its first message whose it is.
+UNDOCUMENTED = {
+    "/v1/ws",
+    "GET /v1/ws",
+    "/docs/static",
+    "GET /docs",
+    "GET /docs/oauth2-redirect",
+    "GET /openapi.json",
+    "HEAD /openapi.json",
+    "GET /health",
+    "GET /metrics",
+    "GET /ready",
 }
 
 PEOPLE = ("alice", "another", "expired", "vip")
@@ -65,5 +86,5 @@ def refused(rule: str, actor: str) -> tuple[int, str] | None:
     if rule.startswith("own") and actor != "alice":
         return 404, "*"
     if rule == "member" and actor != "vip":
-        return 403, "national_ranking_locked"
+        return 403, "vip_expired" if actor == "expired" else "national_ranking_locked"
     return None

@@ -4,11 +4,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tests.factories import Visitor, data
+from tests.fakes.aliyun_sms import FakeAliyun
 from tests.fakes.wechat import FakeWechat
 from tests.modules.notifications.socket_client import tell
 from zxo.context import Context
+from zxo.modules import users
 
+PHONE = "13987651234"  # alice's
 REGION = {"province": "浙江省", "city": "杭州市", "district": "西湖区"}
+
+
+@dataclass
+class Outside:
+    """Other people's services."""
+
+    wechat: FakeWechat
+    sms: FakeAliyun
 
 
 @dataclass
@@ -16,7 +27,7 @@ class World:
     """The application, and what is alice's."""
 
     ctx: Context
-    wechat: FakeWechat
+    outside: Outside
     visitor: Visitor
     alice: Visitor
     session_id: str
@@ -30,7 +41,7 @@ class World:
             return self.visitor
         if name == "alice":
             return self.alice
-        person = await log_in(self.visitor, self.wechat, name)
+        person = await log_in(self.visitor, self.outside, name)
         await settled(person)
         await _CHANGES.get(name, _nothing)(self.ctx, person)
         return person
@@ -68,9 +79,9 @@ async def _query(ctx: Context, condition: str, condition_of_users: str) -> str:
     return " UNION ALL ".join(parts) + " ORDER BY 1"
 
 
-async def log_in(visitor: Visitor, wechat: FakeWechat, name: str) -> Visitor:
+async def log_in(visitor: Visitor, outside: Outside, name: str) -> Visitor:
     """The person with the openid o<name>."""
-    answer = data(await visitor.post("/auth/wechat/login", code=wechat.issue(f"o{name}")))
+    answer = data(await visitor.post("/auth/wechat/login", code=outside.wechat.issue(f"o{name}")))
     person = Visitor(visitor.client, answer["token"])
     person.user = answer["user"]
     return person
@@ -80,15 +91,16 @@ async def settled(person: Visitor) -> None:
     data(await person.put("/users/me", **REGION))
 
 
-async def make_world(ctx: Context, wechat: FakeWechat, visitor: Visitor) -> World:
-    alice = await log_in(visitor, wechat, "alice")
-    await log_in(visitor, wechat, "alice")  # on a second device
+async def make_world(ctx: Context, outside: Outside, visitor: Visitor) -> World:
+    alice = await log_in(visitor, outside, "alice")
+    await log_in(visitor, outside, "alice")  # on a second device
     await settled(alice)
+    await _bind(ctx, alice)
     sessions = data(await alice.get("/users/me/sessions"))["sessions"]
     await tell(ctx, alice, "one")
     return World(
         ctx=ctx,
-        wechat=wechat,
+        outside=outside,
         visitor=visitor,
         alice=alice,
         session_id=next(session["id"] for session in sessions if not session["current"]),
@@ -96,6 +108,12 @@ async def make_world(ctx: Context, wechat: FakeWechat, visitor: Visitor) -> Worl
         notice_id=data(await alice.get("/notifications"))["notifications"][0]["id"],
         subscription_id=await _subscription(ctx, alice),
     )
+
+
+async def _bind(ctx: Context, person: Visitor) -> None:
+    async with ctx.db.transaction() as connection:
+        user = await users.set_phone(ctx, connection, person.user["id"], f"+86{PHONE}")
+    users.keep(ctx, user)
 
 
 async def _subscription(ctx: Context, person: Visitor) -> int:

@@ -1,5 +1,6 @@
 """The outermost layer: request ids, headers, size and form of the body, metrics, last resort."""
 
+import asyncio
 import logging
 import os
 import re
@@ -13,7 +14,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from zxo.kit import metrics
 from zxo.kit.clock import Clock
-from zxo.kit.errors import BadRequest, PayloadTooLarge, UnsupportedMediaType
+from zxo.kit.errors import BadRequest, PayloadTooLarge, RequestTooSlow, UnsupportedMediaType
 from zxo.kit.failures import respond
 from zxo.kit.headers import SecurityHeaders
 
@@ -21,6 +22,7 @@ log = get_logger(__name__)
 _standard_log = logging.getLogger(__name__)
 
 SLOW_MS = 1000
+BODY_SECONDS = 20.0  # for 64 KiB; the server waits 30 s for the headers, and for a body for ever
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # A route's pattern ends before a line feed at the end of a path: to a proxy that is another path.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
@@ -87,7 +89,11 @@ class Edge:
         headers = scope["headers_by_name"]
         if _stated_length(headers) > self._max_body:
             raise PayloadTooLarge(f"the body may have {self._max_body} bytes")
-        body = await self._read(receive)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._read(receive)
+        except TimeoutError:
+            raise RequestTooSlow from None
         if body and not _is_json(headers.get(b"content-type", b"")):
             raise UnsupportedMediaType
         scope["body"] = body

@@ -61,6 +61,12 @@ class MethodNotAllowed(AppError):
     status, code, message = 405, "method_not_allowed", "不支持的请求方法"
 
 
+class RequestTooSlow(AppError):
+    """The body did not arrive in time."""
+
+    status, code, message = 408, "request_too_slow", "网络太慢，请重试"
+
+
 class Conflict(AppError):
     """The resource is not in a state that allows this."""
 

@@ -4,7 +4,6 @@ A key belongs to a scope (the user, or for log-ins the request's own content) an
 An answer is kept unless trying again may help: 401, 429 and 5xx release the key.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ import msgspec
 from starlette.responses import Response
 from structlog import get_logger
 
-from zxo.kit.crypto import Sealer
+from zxo.kit.crypto import BlindIndex, Sealer
 from zxo.kit.db import Database, is_away
 from zxo.kit.errors import BadRequest, Conflict
 
@@ -82,11 +81,16 @@ class _Kept(msgspec.Struct, array_like=True):
     media_type: str
 
 
-def attempt(scope: str, key: str, method: str, path: str, body: bytes) -> Attempt:
-    """Raises InvalidKey."""
+def attempt(
+    index: BlindIndex, scope: str, key: str, method: str, path: str, body: bytes
+) -> Attempt:
+    """Raises InvalidKey.
+
+    The fingerprint needs a key: of a plain digest a phone number, or a code, is soon guessed.
+    """
     if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
         raise InvalidKey
-    fingerprint = hashlib.sha256(f"{method} {path}\n".encode() + body).digest()
+    fingerprint = index.of("idempotency", f"{method} {path}\n{body.decode('latin-1')}")
     return Attempt(scope.encode(), key, fingerprint)
 
 

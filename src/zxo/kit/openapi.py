@@ -12,6 +12,7 @@ from zxo.kit.errors import (
     AppError,
     BadRequest,
     PayloadTooLarge,
+    RequestTooSlow,
     TooManyRequests,
     Unauthorized,
     Unavailable,
@@ -26,7 +27,7 @@ Dependency = Callable[..., Any]
 
 # What routes refuse before they are asked, and therefore do not declare.
 _ANYWHERE = (BadRequest, InvalidFields, TooManyRequests, Unavailable)
-_WITH_BODY = (PayloadTooLarge, UnsupportedMediaType)
+_WITH_BODY = (RequestTooSlow, PayloadTooLarge, UnsupportedMediaType)
 _SECURED = (Unauthorized, TokenInvalid, TokenExpired, SessionEnded)
 _IDEMPOTENT = (InvalidKey, KeyReused, StillRunning)
 
