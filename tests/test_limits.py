@@ -2,8 +2,6 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,65 +12,14 @@ from fastapi import FastAPI
 from tests.conftest import client_of, make_settings, running
 from tests.factories import FrozenClock, Visitor, data, refusal
 from tests.kit.valkey import OwnValkey
+from tests.limited import BODIES, DAY, MANY, PHONE, Limited, ask, limited, somebody
 from zxo import embedded, limits
 from zxo.context import Context
 from zxo.kit.values import Quota
 from zxo.limits import TABLE, Limit
-from zxo.settings import LimitSettings, ValkeySettings
+from zxo.settings import LimitSettings
 
-DAY = 86_400
-MANY = 400
-WIDE = Quota(100_000, DAY)
-PHONE = "13800138000"
-
-Limited = Callable[..., AbstractAsyncContextManager[FastAPI]]
-
-# A request of each route that is limited. What it is answered does not matter, but 429 does.
-BODIES: dict[str, dict[str, Any]] = {
-    "/v1/auth/wechat/login": {"json": {"code": "dev:limited"}},
-    "/v1/auth/sms/login": {"json": {"phone": PHONE, "code": "000000"}},
-    "/v1/auth/sms/code": {"json": {"phone": PHONE}},
-    "/v1/admin/login": {"json": {"name": "nobody", "password": "no such password"}},
-    "/v1/cravings": {"json": {}},
-    "/v1/redeem-codes/redeem": {"json": {"code": "NOSUCHCODE12"}},
-    "/v1/rankings": {"params": {"type": "city"}},
-    "/v1/rankings/around": {"params": {"type": "city"}},
-}
-
-
-@pytest.fixture
-def limited(ctx: Context, services: embedded.Endpoints, clock: FrozenClock) -> Limited:
-    """An application that keeps its limits: wide ones, but for those that are named."""
-
-    @asynccontextmanager
-    async def run(*, valkey: str = "", **named: Any) -> AsyncIterator[FastAPI]:
-        wide = {limit.name: WIDE for limit in TABLE}
-        chosen = LimitSettings(**{**wide, "user": WIDE, "address": WIDE, **named})
-        servers = {"valkey": ValkeySettings(url=valkey)} if valkey else {}
-        async with running(make_settings(services, limits=chosen, **servers), clock) as app:
-            yield app
-
-    return run
-
-
-async def ask(app: FastAPI, route: str, token: str, times: int = 1) -> list[httpx.Response]:
-    """So many requests at once."""
-    method, path = route.split()
-    headers = {"Authorization": f"Bearer {token}"}
-    async with client_of(app) as client:
-        calls = (
-            client.request(method, path, headers=headers, **BODIES[path]) for _ in range(times)
-        )
-        return await asyncio.gather(*calls)
-
-
-async def somebody(app: FastAPI, name: str = "limited") -> str:
-    """The token of somebody who lives in a city."""
-    async with client_of(app) as client:
-        person = await Visitor(client).log_in(name)
-        data(await person.put("/users/me", province="浙江省", city="杭州市"))
-        assert person.token
-        return person.token
+__all__ = ["limited"]  # a fixture
 
 
 def passed(answers: list[httpx.Response]) -> int:
@@ -91,7 +38,6 @@ async def test_exactly_as_many_pass_as_may_of_many_at_once(
     async with limited() as wide:
         token = await somebody(wide)
     async with limited(**{limit.name: Quota(7, DAY)}) as app:
-        app.state.context.tokens._keys |= wide.state.context.tokens._keys
         answers = await ask(app, route, token, MANY)
     assert passed(answers) == 7
     assert {answer.status_code for answer in answers} <= {200, 400, 401, 404, 429}
@@ -199,7 +145,6 @@ async def test_nobody_asks_more_often_than_the_ceiling_lets_them(
     async with limited() as wide:
         token = await somebody(wide)
     async with limited(**{name: Quota(9, DAY)}) as app, client_of(app) as client:
-        app.state.context.tokens._keys |= wide.state.context.tokens._keys
         headers = {"Authorization": f"Bearer {token}"}
         calls = (client.get("/v1/users/me", headers=headers) for _ in range(MANY))
         answers = await asyncio.gather(*calls)
@@ -261,7 +206,6 @@ async def test_while_valkey_is_away_each_process_keeps_its_share_of_what_matters
         async with limited() as wide:
             token = await somebody(wide)
         async with limited(valkey=valkey.url, **narrow) as app:
-            app.state.context.tokens._keys |= wide.state.context.tokens._keys
             valkey.kill()
             async with asyncio.timeout(5):
                 assert passed(await ask(app, "POST /v1/auth/wechat/login", token, 40)) == 4

@@ -25,6 +25,7 @@ OPEN = {
     ("post", "/v1/auth/sms/login"),
     ("post", "/v1/auth/sms/code"),  # of its purposes, one needs a token
     ("get", "/v1/regions"),
+    ("post", "/v1/admin/login"),
 }
 
 every_operation = pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS)
@@ -94,9 +95,11 @@ def test_an_operation_has_a_tag_and_a_summary_for_people(
 async def test_an_operation_needs_a_token_exactly_where_it_says_so(
     client: httpx.AsyncClient, path: str, method: str, operation: Operation
 ) -> None:
-    secured = operation.get("security") == [{"bearer": []}]
+    secured = operation.get("security") in ([{"bearer": []}], [{"operator": []}])
+    assert ("operator" in str(operation.get("security"))) <= path.startswith("/v1/admin/")
     assert secured == ((method, path) not in OPEN)
     filled = path.replace("{session_id}", "12345678-1234-1234-1234-123456789012")
+    filled = filled.replace("{batch_id}", "12345678-1234-1234-1234-123456789012")
     filled = re.sub(r"\{[a-z]+_id\}", "1", filled)
     answer = await client.request(method, filled, params={"year": 2025, "month": 12})
     assert (answer.status_code == 401) == secured

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import pyotp
+
 from tests.factories import data
 from tests.fakes.push_service import FakePushService
-from tests.security.world import World
+from tests.security.world import CHEAP, PASSWORD, World
 from zxo.modules import membership
 from zxo.modules.membership import Plan
+from zxo.modules.operators import TOTP_BOUND_TO
 
 NEW_PHONE = "13912340987"  # nobody's yet
 
@@ -59,7 +62,105 @@ def _browser() -> dict[str, Any]:
     return {**subscription, "endpoint": "https://fcm.googleapis.com/fcm/send/one-more"}
 
 
+async def _batch(world: World) -> str:
+    plan = Plan(code_type="vip", duration_days=30)
+    return str((await membership.create_batch(world.ctx, plan, None)).batch.id)
+
+
+def of_batch(rest: str = "") -> Recipe:
+    async def make(world: World) -> Call:
+        return Call(f"/admin/redeem-codes/{await _batch(world)}{rest}")
+
+    return make
+
+
+async def _code(world: World) -> Call:
+    await _batch(world)
+    number = await world.ctx.db.fetchval("SELECT max(id) FROM redeem_codes")
+    return Call(f"/admin/codes/{number}/disable")
+
+
+def of_user(rest: str = "", **body: Any) -> Recipe:
+    return lambda world: Call(f"/admin/users/{world.alice.user['id']}{rest}", body or None)
+
+
+def of_job(rest: str = "") -> Recipe:
+    async def make(world: World) -> Call:
+        number = await world.ctx.db.fetchval(
+            "INSERT INTO pgqueuer (priority, status, entrypoint) VALUES (0, 'failed', 'test')"
+            " RETURNING id"
+        )
+        return Call(f"/admin/jobs/{number}{rest}")
+
+    return make
+
+
+async def _operator(world: World) -> Call:
+    number = await world.ctx.db.fetchval(
+        "INSERT INTO operators (name, name_key, role, password_hash, created_at)"
+        " VALUES ('somebody', 'somebody', 'viewer', '', $1) RETURNING id",
+        world.ctx.clock.now(),
+    )
+    return Call(f"/admin/operators/{number}", {"role": "operator"})
+
+
+async def _admin_login(world: World) -> Call:
+    await world.ctx.db.execute(
+        "INSERT INTO operators (name, name_key, role, password_hash, created_at)"
+        " VALUES ('known', 'known', 'viewer', $1, $2)",
+        CHEAP,
+        world.ctx.clock.now(),
+    )
+    return Call("/admin/login", {"name": "known", "password": PASSWORD})
+
+
+async def _confirm(world: World) -> Call:
+    """Of a factor that every operator has begun to set up."""
+    secret = "JBSWY3DPEHPK3PXP" * 2
+    for row in await world.ctx.db.fetch("SELECT id FROM operators"):
+        sealed = world.ctx.vault.seal(secret, TOTP_BOUND_TO.format(id=row[0]))
+        await world.ctx.db.execute(
+            "UPDATE operators SET totp_ciphertext = $2 WHERE id = $1", row[0], sealed
+        )
+    code = pyotp.TOTP(secret).at(world.ctx.clock.now())
+    return Call("/admin/totp/confirm", {"code": code})
+
+
 RECIPES: dict[str, Recipe] = {
+    "POST /v1/admin/login": _admin_login,
+    "POST /v1/admin/logout": plain("/admin/logout"),
+    "POST /v1/admin/totp": plain("/admin/totp"),
+    "POST /v1/admin/totp/confirm": _confirm,
+    "GET /v1/admin/me": plain("/admin/me"),
+    "POST /v1/admin/password": with_body(
+        "/admin/password", password=PASSWORD, newPassword="correct horse battery"
+    ),
+    "GET /v1/admin/operators": plain("/admin/operators"),
+    "POST /v1/admin/operators": with_body(
+        "/admin/operators", 201, name="new", role="viewer", password="correct horse battery"
+    ),
+    "PUT /v1/admin/operators/{operator_id}": _operator,
+    "GET /v1/admin/audit": plain("/admin/audit"),
+    "POST /v1/admin/redeem-codes": with_body(
+        "/admin/redeem-codes", 201, codeType="vip", durationDays=30
+    ),
+    "GET /v1/admin/redeem-codes": plain("/admin/redeem-codes"),
+    "GET /v1/admin/redeem-codes/{batch_id}": of_batch(),
+    "POST /v1/admin/redeem-codes/{batch_id}/disable": of_batch("/disable"),
+    "POST /v1/admin/codes/{code_id}/disable": _code,
+    "GET /v1/admin/users": plain("/admin/users", q="戒烟"),
+    "GET /v1/admin/users/{user_id}": of_user(),
+    "POST /v1/admin/users/{user_id}/grant": of_user("/grant", tier="vip", days=7),
+    "POST /v1/admin/users/{user_id}/revoke": of_user("/revoke"),
+    "POST /v1/admin/users/{user_id}/ban": of_user("/ban", reason="广告"),
+    "POST /v1/admin/users/{user_id}/unban": of_user("/unban"),
+    "GET /v1/admin/statistics": lambda _: Call(
+        "/admin/statistics", query={"from": "2025-11-01", "to": "2025-11-30"}
+    ),
+    "GET /v1/admin/jobs": plain("/admin/jobs"),
+    "POST /v1/admin/jobs/{job_id}/retry": of_job("/retry"),
+    "DELETE /v1/admin/jobs/{job_id}": of_job(),
+    "GET /v1/admin/settings": plain("/admin/settings"),
     "POST /v1/auth/wechat/login": lambda world: Call(
         "/auth/wechat/login", {"code": world.outside.wechat.issue("osomebody")}
     ),

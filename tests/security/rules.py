@@ -6,7 +6,8 @@ signed in    whoever has an account; it answers with the caller's own things
 own          as above, and names a thing in its path: another's is not found
 own session  both: nobody else's is found, and no account is asked for
 member       a VIP or AI membership in force
-viewer, operator, owner    an operator of at least this role
+operator session    whoever is signed in as an operator, be it only to enrol a second factor
+viewer, operator, owner    an operator of at least this role; no user's token is one of theirs
 """
 
 RULES = {
@@ -49,6 +50,32 @@ RULES = {
     "POST /v1/notifications/subscriptions": "signed in",
     "POST /v1/notifications/push-subscriptions": "signed in",
     "DELETE /v1/notifications/push-subscriptions/{subscription_id}": "own",
+    "POST /v1/admin/login": "public",
+    "POST /v1/admin/logout": "operator session",
+    "POST /v1/admin/totp": "operator session",
+    "POST /v1/admin/totp/confirm": "operator session",
+    "GET /v1/admin/me": "viewer",
+    "POST /v1/admin/password": "viewer",
+    "GET /v1/admin/operators": "owner",
+    "POST /v1/admin/operators": "owner",
+    "PUT /v1/admin/operators/{operator_id}": "owner",
+    "GET /v1/admin/audit": "viewer",
+    "POST /v1/admin/redeem-codes": "operator",
+    "GET /v1/admin/redeem-codes": "viewer",
+    "GET /v1/admin/redeem-codes/{batch_id}": "viewer",
+    "POST /v1/admin/redeem-codes/{batch_id}/disable": "operator",
+    "POST /v1/admin/codes/{code_id}/disable": "operator",
+    "GET /v1/admin/users": "viewer",
+    "GET /v1/admin/users/{user_id}": "viewer",
+    "POST /v1/admin/users/{user_id}/grant": "operator",
+    "POST /v1/admin/users/{user_id}/revoke": "operator",
+    "POST /v1/admin/users/{user_id}/ban": "operator",
+    "POST /v1/admin/users/{user_id}/unban": "operator",
+    "GET /v1/admin/statistics": "viewer",
+    "GET /v1/admin/jobs": "viewer",
+    "POST /v1/admin/jobs/{job_id}/retry": "operator",
+    "DELETE /v1/admin/jobs/{job_id}": "operator",
+    "GET /v1/admin/settings": "owner",
 }
 
 # What is not in the documentation. The socket proves by its first message whose it is.
@@ -68,7 +95,7 @@ UNDOCUMENTED = {
 PEOPLE = ("alice", "another", "expired", "vip")
 OPERATORS = ("viewer", "operator", "owner")  # each may what those before it may
 NOBODIES = ("anonymous", "banned", "gone")
-ACTORS = (*PEOPLE, *NOBODIES)
+ACTORS = (*PEOPLE, *NOBODIES, *OPERATORS)
 
 # What somebody without a right to be here is told.
 _REFUSED = {"anonymous": "unauthorized", "banned": "session_ended", "gone": "account_gone"}
@@ -79,6 +106,10 @@ def refused(rule: str, actor: str) -> tuple[int, str] | None:
 
     What is named in a path belongs to alice.
     """
+    if rule in {*OPERATORS, "operator session"}:
+        return _refused_behind(rule, actor)
+    if actor in OPERATORS and rule != "public":
+        return 401, "token_invalid"
     if rule == "public" or (rule == "session" and actor == "gone"):
         return None
     if actor in _REFUSED and (rule, actor) != ("own session", "gone"):
@@ -88,3 +119,12 @@ def refused(rule: str, actor: str) -> tuple[int, str] | None:
     if rule == "member" and actor != "vip":
         return 403, "vip_expired" if actor == "expired" else "national_ranking_locked"
     return None
+
+
+def _refused_behind(rule: str, actor: str) -> tuple[int, str] | None:
+    """The same for routes of operators."""
+    if actor not in OPERATORS:
+        return 401, "unauthorized" if actor == "anonymous" else "operator_session_ended"
+    if rule == "operator session" or OPERATORS.index(actor) >= OPERATORS.index(rule):
+        return None
+    return 403, "role_too_low"

@@ -1,12 +1,16 @@
 """Alice, who has one of everything, and the others who come near it."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
+
+import bcrypt
 
 from tests.factories import Visitor, data
 from tests.fakes.aliyun_sms import FakeAliyun
 from tests.fakes.wechat import FakeWechat
 from tests.modules.notifications.socket_client import tell
+from tests.security.rules import OPERATORS
 from zxo.context import Context
 from zxo.modules import users
 
@@ -41,6 +45,8 @@ class World:
             return self.visitor
         if name == "alice":
             return self.alice
+        if name in OPERATORS:
+            return Visitor(self.visitor.client, await signed_in(self.ctx, name))
         person = await log_in(self.visitor, self.outside, name)
         await settled(person)
         await _CHANGES.get(name, _nothing)(self.ctx, person)
@@ -77,6 +83,30 @@ async def _query(ctx: Context, condition: str, condition_of_users: str) -> str:
         if has_user or table == "users" or not condition
     ]
     return " UNION ALL ".join(parts) + " ORDER BY 1"
+
+
+PASSWORD = "an operator's password"
+CHEAP = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()  # to check, and no more
+
+
+async def signed_in(ctx: Context, role: str) -> str:
+    """The token of an operator of this role."""
+    now, token = ctx.clock.now(), f"zxo_operator_{role}"
+    number = await ctx.db.fetchval(
+        "INSERT INTO operators (name, name_key, role, password_hash, created_at)"
+        " VALUES ($1, $1, $1, $2, $3) RETURNING id",
+        role,
+        CHEAP,
+        now,
+    )
+    await ctx.db.execute(
+        "INSERT INTO operator_sessions (token_hash, operator_id, enrolling, created_at, used_at)"
+        " VALUES ($1, $2, false, $3, $3)",
+        hashlib.sha256(token.encode()).digest(),
+        number,
+        now,
+    )
+    return token
 
 
 async def log_in(visitor: Visitor, outside: Outside, name: str) -> Visitor:
