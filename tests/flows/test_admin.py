@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.flows.commands import Run
+from tests.flows.commands import Ended, Run
 from zxo.modules.operators import service
 
 PASSWORD = "correct horse battery"
@@ -16,9 +16,14 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "COST", 4)
 
 
+@pytest.fixture(autouse=True)
+def tables(run: Run, on: dict[str, str]) -> None:
+    assert run("migrate", **on).status == 0
+
+
 def create(
     run: Run, on: dict[str, str], monkeypatch: pytest.MonkeyPatch, password: str, *words: str
-) -> object:
+) -> Ended:
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{password}\n"))
     return run("admin", "create", *words, **on)
 
