@@ -23,7 +23,11 @@ __all__ = ["limited"]  # a fixture
 
 
 def passed(answers: list[httpx.Response]) -> int:
-    return sum(answer.status_code != 429 for answer in answers)
+    """Not refused by a limit. What was too busy before it came to one has not passed either."""
+    return sum(
+        answer.status_code != 429 and (answer.status_code != 503 or "ratelimit" in answer.headers)
+        for answer in answers
+    )
 
 
 ON_ROUTES = [(limit, route) for limit in TABLE for route in limit.routes]
@@ -40,7 +44,7 @@ async def test_exactly_as_many_pass_as_may_of_many_at_once(
     async with limited(**{limit.name: Quota(7, DAY)}) as app:
         answers = await ask(app, route, token, MANY)
     assert passed(answers) == 7
-    assert {answer.status_code for answer in answers} <= {200, 400, 401, 404, 429}
+    assert {answer.status_code for answer in answers} <= {200, 400, 401, 404, 429, 503}
 
 
 @pytest.mark.parametrize("name", [limit.name for limit in TABLE if limit.by == "subject"])
