@@ -33,6 +33,7 @@ FORM_RULES = {
     "latitude and longitude come together",
     "must be a point of the curve P-256",
     "must be one line",
+    "must be one line of printable characters",
     "must have something to see",
     "name either ids, or all: true",
     "must not be before 1900, nor beyond the calendar",
