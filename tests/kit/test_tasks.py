@@ -37,3 +37,30 @@ async def test_a_bus_ends_at_whatever_step_it_is_told_to(services: Endpoints) ->
             async with asyncio.timeout(10):
                 running.cancel()  # once, as whoever runs it does
                 await asyncio.wait([running])
+
+
+async def test_who_is_ended_while_ending_others_leaves_none_of_them_behind() -> None:
+    swallowed = 0
+
+    async def stubborn() -> None:
+        nonlocal swallowed
+        while swallowed < 3:
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                swallowed += 1
+
+    inner = asyncio.create_task(stubborn())
+
+    async def owner() -> None:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            await end([inner])
+
+    outer = asyncio.create_task(owner())
+    await asyncio.sleep(0)
+    await end([outer])
+    assert outer.cancelled()
+    assert inner.done()
+    assert swallowed == 3

@@ -11,10 +11,17 @@ async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancel `tasks` until all of them are over.
 
     Once is not enough: on Python 3.11 asyncio.wait_for, inside which the libraries wait, can
-    swallow a cancellation that comes together with what it waited for.
+    swallow a cancellation that comes together with what it waited for. Whoever is cancelled while
+    it waits here, and again and again by somebody else's `end`, leaves no task behind, either.
     """
-    pending = set(tasks)
+    pending, cancelled = set(tasks), False
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=PATIENCE_SECONDS)
+        try:
+            _, pending = await asyncio.wait(pending, timeout=PATIENCE_SECONDS)
+        except asyncio.CancelledError:
+            cancelled = True
+            pending = {task for task in pending if not task.done()}
+    if cancelled:
+        raise asyncio.CancelledError

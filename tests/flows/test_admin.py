@@ -1,0 +1,49 @@
+"""`zxo admin create`: the first owner, made at the command line."""
+
+import io
+import sys
+
+import pytest
+
+from tests.flows.commands import Ended, Run
+from zxo.modules.operators import service
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "COST", 4)
+
+
+@pytest.fixture(autouse=True)
+def tables(run: Run, on: dict[str, str]) -> None:
+    assert run("migrate", **on).status == 0
+
+
+def create(
+    run: Run, on: dict[str, str], monkeypatch: pytest.MonkeyPatch, password: str, *words: str
+) -> Ended:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{password}\n"))
+    return run("admin", "create", *words, **on)
+
+
+def test_an_owner_is_made_once_and_the_password_is_nowhere(
+    run: Run, on: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--name", "the-first")
+    ended = create(run, on, monkeypatch, PASSWORD, *words)
+    assert ended.status == 0, ended.err
+    assert "the-first, owner" in ended.err
+    assert PASSWORD not in ended.err + ended.out
+    again = create(run, on, monkeypatch, PASSWORD, "--name", "The-First")
+    assert again.status == 1
+    assert len(again.err.splitlines()) == 1
+
+
+def test_a_weak_password_is_one_line(
+    run: Run, on: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = create(run, on, monkeypatch, "short", "--name", "weak")
+    assert ended.status == 1
+    assert len(ended.err.splitlines()) == 1
