@@ -51,3 +51,11 @@ async def test_a_refusal_by_a_ceiling_says_what_the_ceiling_is(limited: Limited,
         assert answers[2].headers["ratelimit-policy"] == f'"{name}";q=2;w=7200'
         assert answers[2].headers["ratelimit"] == f'"{name}";r=0;t=3600'
         assert answers[2].headers["retry-after"] == "3600"
+
+
+async def test_the_documentation_names_the_headers_of_limited_routes(limited: Limited) -> None:
+    async with limited() as app:
+        paths = app.openapi()["paths"]
+    assert "RateLimit" in paths["/v1/cravings"]["post"]["responses"]["200"]["headers"]
+    assert "RateLimit" not in paths["/v1/cravings"]["get"]["responses"]["200"]["headers"]
+    assert "RateLimit" in paths["/v1/cravings"]["get"]["responses"]["429"]["headers"]

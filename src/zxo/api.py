@@ -20,7 +20,7 @@ from prometheus_client import values
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from zxo import __version__, http, registry, settings
+from zxo import __version__, http, limits, registry, settings
 from zxo.context import Context, open_context
 from zxo.kit import failures, lifeline, logging, metrics, openapi
 from zxo.kit.clock import Clock
@@ -81,7 +81,9 @@ def create_app(settings: Settings, clock: Clock | None = None, *, served: bool =
     _add_operations(app, settings)
     failures.install(app, clock)
     tokens = (http.current_user, http.bearer_token, *registry.GUARDS)
-    openapi.install(app, secured_by=tokens, operated_by=registry.OPERATOR_GUARDS)
+    openapi.install(
+        app, secured_by=tokens, operated_by=registry.OPERATOR_GUARDS, limited=limits.of_route
+    )
     return app
 
 
