@@ -77,13 +77,13 @@ class Site:
         if done.returncode:
             raise ServerError(f"{' '.join(module)} ended with status {done.returncode}")
 
-    def start(self, *module: str, core: int | None = None) -> "Child":
+    def start(self, *module: str, core: int | None = None, **variables: str) -> "Child":
         """Start `python -m MODULE …`, kept on `core` with everything that it starts."""
         log = self.folder / f"{'-'.join(module[:2])}.log"
         with on_core(core), log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *module],
-                env=self._environment,
+                env=self._environment | variables,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -94,10 +94,12 @@ class Site:
         self._stack.callback(child.stop)
         return child
 
-    def listen(self, *module: str, core: int | None = None) -> tuple[Address, "Child"]:
+    def listen(
+        self, *module: str, core: int | None = None, **variables: str
+    ) -> tuple[Address, "Child"]:
         """`start` with a free port as the last argument; returns when it takes connections."""
         address = Address(HOST, free_port())
-        child = self.start(*module, str(address.port), core=core)
+        child = self.start(*module, str(address.port), core=core, **variables)
         child.await_listening(address)
         return address, child
 

@@ -271,7 +271,18 @@ def test_what_the_caller_says_wins_and_reaches_the_children(
 
 
 @pytest.mark.parametrize(
-    "origin", ["zxo.test", "https://zxo.test/", "https://*.zxo.test", "null", "HTTPS://ZXO.TEST"]
+    "origin",
+    [
+        "zxo.test",
+        "https://zxo.test/",
+        "https://*.zxo.test",
+        "null",
+        "HTTPS://ZXO.TEST",
+        "https://zxo.test:443",
+        "http://zxo.test:80",
+        "https://zxo.test:65536",
+        "https://zxo..test",
+    ],
 )
 def test_what_no_browser_calls_an_origin_is_refused(load_from: Load, origin: str) -> None:
     assert "cors_origins" in refused(load_from, CORS_ORIGINS=origin).lower()

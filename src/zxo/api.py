@@ -17,16 +17,15 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server import Server
 from prometheus_client import values
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from zxo import __version__, http, registry, settings
+from zxo import __version__, http, limits, registry, settings
 from zxo.context import Context, open_context
 from zxo.kit import failures, lifeline, logging, metrics, openapi
 from zxo.kit.clock import Clock
 from zxo.kit.edge import Edge
-from zxo.kit.headers import SecurityHeaders
+from zxo.kit.headers import Cors, SecurityHeaders
 from zxo.kit.web import json_response
 from zxo.settings import Settings
 
@@ -82,7 +81,9 @@ def create_app(settings: Settings, clock: Clock | None = None, *, served: bool =
     _add_operations(app, settings)
     failures.install(app, clock)
     tokens = (http.current_user, http.bearer_token, *registry.GUARDS)
-    openapi.install(app, secured_by=tokens, operated_by=registry.OPERATOR_GUARDS)
+    openapi.install(
+        app, secured_by=tokens, operated_by=registry.OPERATOR_GUARDS, limited=limits.of_route
+    )
     return app
 
 
@@ -115,8 +116,9 @@ def wrap(app: FastAPI, settings: Settings) -> ASGIApp:
     if not settings.cors_origins:
         return edge
     # Around everything: a page of another origin may read a refusal, too.
-    return CORSMiddleware(
+    return Cors(
         edge,
+        headers,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"),

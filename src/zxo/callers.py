@@ -2,6 +2,7 @@
 
 import msgspec
 from starlette.requests import HTTPConnection, Request
+from starlette.types import Scope
 
 from zxo.context import Context
 from zxo.kit.addresses import client_address
@@ -50,7 +51,12 @@ async def current_user(request: Request) -> Caller:
 def address_of(request: HTTPConnection) -> str:
     """Where the request comes from, as far as the configured proxies can be believed."""
     ctx: Context = request.app.state.context
-    peer = request.scope.get("client")
-    headers = request.scope["headers"] if ctx.limits.proxies else ()
+    return address_in(request.scope, ctx.limits.proxies)
+
+
+def address_in(scope: Scope, proxies: int) -> str:
+    """As `address_of`, for `proxies`. Every request pays for this."""
+    peer = scope.get("client")
+    headers = scope["headers"] if proxies else ()
     forwarded = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
-    return client_address(peer[0] if peer else None, forwarded, ctx.limits.proxies)
+    return client_address(peer[0] if peer else None, forwarded, proxies)

@@ -159,6 +159,8 @@ def word_list(settings: Settings) -> WordList:
         return WordList(read_words(PACKAGED, *([own] if own else ())))
     except OSError as error:
         raise ValueError(f"CONTENT_WORDS_FILE: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("CONTENT_WORDS_FILE: not UTF-8") from None
 
 
 def web_push(settings: Settings) -> WebPush | None:

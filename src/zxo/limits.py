@@ -80,9 +80,9 @@ class Limits:
         key = self._key(limit, subject)
         return await self._limiter.spend(limit.name, self._quota(limit), key, keep=limit.keep)
 
-    async def give_back(self, limit: Limit, subject: str) -> None:
+    async def give_back(self, limit: Limit, subject: str, spent: Spent) -> None:
         """Take back what `count` has spent."""
-        await self._limiter.give_back(limit.name, self._quota(limit), self._key(limit, subject))
+        await self._limiter.give_back(spent, self._key(limit, subject))
 
     def _quota(self, limit: Limit) -> Quota:
         quota: Quota = getattr(self._settings, limit.name)

@@ -1,17 +1,18 @@
 """Requests within the limits of their route, and the headers that say what is left of them."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from zxo.callers import address_of, current_user
+from zxo.callers import address_in, address_of, current_user
 from zxo.context import Context
 from zxo.kit.errors import AppError
 from zxo.kit.failures import as_app_error
 from zxo.kit.lean import Handler
-from zxo.kit.ratelimit import Spent, refused
+from zxo.kit.ratelimit import RateLimited, Spent, headers_of, refused
 from zxo.limits import Limit
 
 
@@ -20,8 +21,9 @@ def below_ceiling(handler: Handler) -> Handler:
 
     async def handle(request: Request) -> Response:
         ctx: Context = request.app.state.context
-        if ctx.limits.enabled:
-            ctx.limits.addresses.require(address_of(request))
+        limits = ctx.limits
+        if limits.enabled:
+            limits.addresses.require(address_in(request.scope, limits.proxies))
         return await handler(request)
 
     return handle
@@ -45,7 +47,7 @@ async def _counted(
     ctx: Context, request: Request, handler: Handler, limits: Sequence[Limit]
 ) -> Response:
     spent: list[Spent] = []
-    given_back: list[tuple[Limit, str]] = []
+    held: list[_Held] = []
     for limit in limits:
         subject = await _subject(limit, request)
         found = await ctx.limits.count(limit, subject)
@@ -55,21 +57,31 @@ async def _counted(
         if not found.passed:
             raise _with_headers(refused(found), spent)
         if limit.only is not None:
-            given_back.append((limit, subject))
+            held.append(_Held(limit, subject, found))
     try:
         response = await handler(request)
-    except (AppError, RequestValidationError) as error:
+    except Exception as error:  # whatever it is, it costs nothing but where it is what counts
         told = as_app_error(error)
-        await _give_back(ctx, [one for one in given_back if one[0].only != told.code])
-        raise _with_headers(told, spent) from error
-    await _give_back(ctx, given_back)
-    response.headers.update(_rate_headers(spent))
+        await _give_back(ctx, [one for one in held if one.limit.only != told.code])
+        if isinstance(error, (AppError, RequestValidationError)):
+            raise _with_headers(told, spent) from error
+        raise
+    await _give_back(ctx, held)
+    response.headers.update(headers_of(spent))
     return response
 
 
-async def _give_back(ctx: Context, spent: Sequence[tuple[Limit, str]]) -> None:
-    for limit, subject in spent:
-        await ctx.limits.give_back(limit, subject)
+class _Held(NamedTuple):
+    """What is spent only if the answer turns out to be the one that the limit counts."""
+
+    limit: Limit
+    subject: str
+    spent: Spent
+
+
+async def _give_back(ctx: Context, held: Sequence[_Held]) -> None:
+    for one in held:
+        await ctx.limits.give_back(*one)
 
 
 async def _subject(limit: Limit, request: Request) -> str:
@@ -78,15 +90,8 @@ async def _subject(limit: Limit, request: Request) -> str:
     return str((await current_user(request)).user_id)
 
 
-def _with_headers(error: AppError, spent: Sequence[Spent]) -> AppError:
-    error.headers.update(_rate_headers(spent))
+def _with_headers(error: AppError, spent: list[Spent]) -> AppError:
+    """`error`, saying what is left of every limit; also of one that the handler has spent."""
+    own = [error.spent] if isinstance(error, RateLimited) else []
+    error.headers.update(headers_of([*spent, *(one for one in own if one not in spent)]))
     return error
-
-
-def _rate_headers(spent: Sequence[Spent]) -> dict[str, str]:
-    if not spent:
-        return {}
-    return {
-        "RateLimit-Policy": ", ".join(one.policy for one in spent),
-        "RateLimit": ", ".join(one.state for one in spent),
-    }

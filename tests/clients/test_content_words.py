@@ -32,6 +32,10 @@ ORDINARY = [
     "笑死，气得想抽",
     "🚭 第 100 天！",
     "don't smoke, class is over",
+    "去支援，交接班的时候想抽",
+    "救援交给专业的人",
+    "大约炮仗响到半夜",
+    "去税务局代开发票，排队想抽",
 ]
 
 
@@ -47,6 +51,8 @@ def test_ordinary_talk_passes(text: str) -> None:
         "代 购 香 烟",
         "代·购-香*烟，加我",
         "【代購】代购香烟",
+        "代購香煙",
+        "代\u0336购\u0336香\u0336烟",
         "代\u200d购香\u3000烟",
         "出售k粉",
         "出售Ｋ粉",
@@ -81,6 +87,12 @@ def test_comments_and_empty_lines_are_no_words(tmp_path: Path) -> None:
     file.write_text("# 注释\n\n  赌场  \n#赌\n", "utf-8")
     assert read_words(file) == ["赌场"]
     assert read_words(PACKAGED, file)[-1] == "赌场"
+
+
+def test_a_byte_order_mark_turns_no_comment_into_a_word(tmp_path: Path) -> None:
+    file = tmp_path / "words.txt"
+    file.write_text("# 词表\n赌场\n", "utf-8-sig")
+    assert read_words(file) == ["赌场"]
 
 
 def test_the_packaged_list_is_in_one_form_without_doubles() -> None:

@@ -92,6 +92,8 @@ async def test_a_page_of_an_origin_that_is_named_may_call_and_read(
     answer = await browser.options("/v1/users/me", headers=asked)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == MINE
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
     assert "access-control-allow-credentials" not in answer.headers
     refused = await browser.get("/v1/users/me", headers={"Origin": MINE})
     assert refused.status_code == 401

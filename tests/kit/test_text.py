@@ -31,7 +31,13 @@ def test_the_same_letters_become_the_same_text() -> None:
     assert clean("\u1112\u1161\u11ab") == "한"
 
 
-@pytest.mark.parametrize("mark", "\u200b\u200c\u2060\ufeff\u202a\u202e\u2066\u2069")
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u180e\u200b\u200c\u200e\u200f\u2060\u2064"
+    "\u202a\u202e\u2066\u2069\u206f\ufeff"
+)
+
+
+@pytest.mark.parametrize("mark", INVISIBLE)
 def test_invisible_marks_are_taken_out(mark: str) -> None:
     assert clean(f"{mark}ad{mark}min{mark}") == "admin"
 

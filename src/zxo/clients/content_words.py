@@ -32,9 +32,9 @@ class WordList:
 def read_words(*files: Path) -> list[str]:
     """The lines of the files that are neither empty nor a comment (#).
 
-    Raises OSError, and ValueError where a file is not UTF-8.
+    A byte order mark is skipped. Raises OSError, and ValueError where a file is not UTF-8.
     """
-    lines = (line.strip() for file in files for line in file.read_text("utf-8").splitlines())
+    lines = (line.strip() for file in files for line in file.read_text("utf-8-sig").splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 

@@ -1,6 +1,12 @@
 """What every answer tells the browser: load nothing, frame nothing, guess nothing, keep nothing."""
 
 from collections.abc import Sequence
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp
 
 Header = tuple[bytes, bytes]
 
@@ -40,3 +46,16 @@ class SecurityHeaders:
     def of(self, path: str) -> Sequence[Header]:
         """Those of the answer to a request for `path`."""
         return self._docs if path.startswith("/docs") else self._api
+
+
+class Cors(CORSMiddleware):
+    """Answers preflights itself, and so has to say what every answer says."""
+
+    def __init__(self, app: ASGIApp, headers: SecurityHeaders, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._headers = headers
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        answer = super().preflight_response(request_headers)
+        answer.raw_headers += self._headers.of("/v1")
+        return answer

@@ -24,6 +24,7 @@ from zxo.kit.security import SessionEnded, TokenExpired, TokenInvalid
 from zxo.kit.web import Failure, Problem, Reply
 
 Dependency = Callable[..., Any]
+Limited = Callable[[str, str], object]
 
 # What routes refuse before they are asked, and therefore do not declare.
 _ANYWHERE = (BadRequest, InvalidFields, TooManyRequests, Unavailable)
@@ -44,6 +45,14 @@ _HEADERS = {
     "X-Request-Id": {"description": "请求编号", "schema": {"type": "string"}},
     "Retry-After": {"description": "多少秒后重试", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"schema": {"const": "Bearer"}},
+    "RateLimit-Policy": {
+        "description": '所受的限制：`"login";q=10;w=60` 即 60 秒内 10 次',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": '剩余的次数与秒数：`"login";r=7;t=18`',
+        "schema": {"type": "string"},
+    },
     "Idempotent-Replayed": {
         "description": "这是同一 Idempotency-Key 第一次的结果",
         "schema": {"const": "true"},
@@ -121,23 +130,27 @@ def install(
     app: FastAPI,
     secured_by: Collection[Dependency] = (),
     operated_by: Collection[Dependency] = (),
+    limited: Limited = lambda method, path: False,
 ) -> None:
     """Serve the schema at /openapi.json, with the structs' components in it.
 
     A route that depends on one of `secured_by` needs a user's token, on one of `operated_by` an
-    operator's.
+    operator's. `limited`: whether all answers to a method and a path say what is left of a limit.
     """
 
     def schema() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _build(app, secured_by, operated_by)
+            app.openapi_schema = _build(app, secured_by, operated_by, limited)
         return app.openapi_schema
 
     app.openapi = schema  # type: ignore[method-assign]
 
 
 def _build(
-    app: FastAPI, secured_by: Collection[Dependency], operated_by: Collection[Dependency]
+    app: FastAPI,
+    secured_by: Collection[Dependency],
+    operated_by: Collection[Dependency],
+    limited: Limited,
 ) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -146,10 +159,13 @@ def _build(
     components["securitySchemes"] = {"bearer": _BEARER, "operator": _OPERATOR}
     components["headers"] = _HEADERS
     _add_structs(components.setdefault("schemas", {}))
-    for method, dependant, operation in _operations(app, document):
-        _complete(operation, method, secured=_needs(dependant, secured_by))
-        if _needs(dependant, operated_by):
+    for method, route, operation in _operations(app, document):
+        _complete(operation, method, secured=_needs(route.dependant, secured_by))
+        if _needs(route.dependant, operated_by):
             operation["security"] = [{"operator": []}]
+        for status, response in operation["responses"].items():
+            says_what_is_left = status == "429" or bool(limited(method, route.path))
+            response["headers"] = _headers_of(int(status), method, limited=says_what_is_left)
     return document
 
 
@@ -164,12 +180,12 @@ def _add_structs(schemas: dict[str, Any]) -> None:
 
 
 def _operations(app: FastAPI, document: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """The method, the dependant and the documentation of every documented operation."""
+    """The method, the route and the documentation of every documented operation."""
     for route in iter_route_contexts(app.routes):
         documented = document["paths"].get(route.path_format, {})
         for method in route.methods or ():
             if operation := documented.get(method.lower()):
-                yield method, route.dependant, operation
+                yield method, route, operation
 
 
 def _needs(dependant: Any, dependencies: Collection[Dependency]) -> bool:
@@ -192,8 +208,6 @@ def _complete(operation: dict[str, Any], method: str, *, secured: bool) -> None:
         operation.setdefault("parameters", []).append(_KEY)
         expected += _IDEMPOTENT
     _add_failures(operation["responses"], expected)
-    for status, response in operation["responses"].items():
-        response["headers"] = _headers_of(int(status), method)
 
 
 def _add_failures(responses: dict[str, Any], expected: Collection[type[AppError]]) -> None:
@@ -204,8 +218,10 @@ def _add_failures(responses: dict[str, Any], expected: Collection[type[AppError]
             known["description"] += f"；{_sentence(error)}"
 
 
-def _headers_of(status: int, method: str) -> dict[str, Any]:
+def _headers_of(status: int, method: str, *, limited: bool) -> dict[str, Any]:
     names = ["X-Request-Id"]
+    if limited:
+        names += ["RateLimit-Policy", "RateLimit"]
     if status == Unauthorized.status:
         names.append("WWW-Authenticate")
     elif status in _MAY_RETRY:

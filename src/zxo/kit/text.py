@@ -5,9 +5,12 @@ import unicodedata
 
 # C0 and C1 controls but tab, line feed and carriage return; lone surrogates; NUL.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-# Zero-width marks and bidirectional overrides: invisible, and used to disguise text. The joiner
-# U+200D stays, emoji are made with it.
-_INVISIBLE = re.compile("[\u200b\u200c\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
+# Zero-width marks, soft hyphens and marks of direction: invisible, and used to disguise text. The
+# joiner U+200D stays, emoji are made with it; so do U+E0020..7F, the flags of England and Wales.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180e\u200b\u200c\u200e\u200f\u2060-\u2064\ufeff\ufff9-\ufffb"
+    "\u202a-\u202e\u2066-\u206f]"
+)
 
 # Bodies here are two or three levels deep; more is an attack on the stack.
 MAX_DEPTH = 32

@@ -40,8 +40,20 @@ __all__ = [
 
 
 # A scheme and a host, as a browser's Origin header says them; or any at all.
-_ORIGIN = r"^(\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?)$"
-Origin = Annotated[str, StringConstraints(pattern=_ORIGIN)]
+# The usual port is left out of that header: a list that names it would let nobody in.
+_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_ORIGIN = rf"^(\*|https?://{_LABEL}(\.{_LABEL})*(:[1-9][0-9]{{0,4}})?)$"
+
+
+def _as_browsers_say_it(origin: str) -> str:
+    scheme, _, port = origin.rpartition(":")
+    usual = {"https": "443", "http": "80"}.get(scheme.partition(":")[0])
+    if port == usual or (port.isdigit() and int(port) > 65535):
+        raise ValueError(f"no browser says {origin} of itself: leave the port out")
+    return origin
+
+
+Origin = Annotated[str, StringConstraints(pattern=_ORIGIN), AfterValidator(_as_browsers_say_it)]
 
 
 class Settings(Section):

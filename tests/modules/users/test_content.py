@@ -1,5 +1,6 @@
 """What others would see is looked at before it is stored: by our list, and by WeChat."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -116,6 +117,15 @@ async def test_where_wechat_is_away_the_list_decides(
     assert 'content_unchecked_total{reason="away"}' in counted
 
 
+@pytest.mark.slow
+async def test_nobody_waits_for_a_wechat_that_hangs(
+    in_wechat: Visitor, fake_wechat: FakeWechat
+) -> None:
+    fake_wechat.delay = 4
+    async with asyncio.timeout(3):
+        assert data(await in_wechat.put("/users/me", nickname="某人"))["nickname"] == "某人"
+
+
 async def test_an_operators_own_words_count(
     services: embedded.Endpoints, clock: FrozenClock, ctx: Context, tmp_path: Path
 ) -> None:
@@ -126,5 +136,7 @@ async def test_an_operators_own_words_count(
         person = await Visitor(client).log_in("own-words")
         rejected(await person.put("/users/me", nickname="某某 烟行"), "nickname")
         rejected(await person.put("/users/me", nickname=AD), "nickname")
-    with pytest.raises(ValueError, match="CONTENT_WORDS_FILE"):
-        context.word_list(make_settings(services, content_words=tmp_path / "none.txt"))
+    own.write_text("烟行\n", "gbk")
+    for unreadable in (tmp_path / "none.txt", own):
+        with pytest.raises(ValueError, match="CONTENT_WORDS_FILE"):
+            context.word_list(make_settings(services, content_words=unreadable))

@@ -266,3 +266,16 @@ async def test_simultaneous_changes_of_different_fields_lose_nothing(alice: Visi
         assert [answer.status_code for answer in answers] == [200] * 4
         assert {name: profile[name] for name in change} == change
         assert data(await alice.get(f"{ME}/settings"))["dailyAmount"] == 10 + number
+
+
+@pytest.mark.parametrize("blank", "\u115f\u1160\u2800\u3164\uffa0")
+async def test_letters_without_ink_make_no_nickname(alice: Visitor, blank: str) -> None:
+    assert refusal(await alice.put(ME, nickname=blank * 3), 400) == "invalid_request"
+    assert data(await alice.put(ME, nickname=f"戒{blank}烟"))["nickname"] == f"戒{blank}烟"
+
+
+@pytest.mark.parametrize("marks", ["\u0336", "\u0336\u0315\u0301", "\u20e3"])
+async def test_a_tower_of_marks_makes_no_nickname(alice: Visitor, marks: str) -> None:
+    assert refusal(await alice.put(ME, nickname=f"戒{(marks * 5)[:5]}烟"), 400) == "invalid_request"
+    for few in ("ཧཱུྃ", "1\ufe0f\u20e3", "ế", "戒\u0336烟\u0336"):
+        assert data(await alice.put(ME, nickname=few))["nickname"]

@@ -124,7 +124,7 @@ async def test_a_level_of_a_region_is_text_or_null(
     assert refusal(await alice.put(ME, **{level: value}), 400) == "invalid_request"
 
 
-@pytest.mark.parametrize("street", ["一\n二", "\u200d"])
+@pytest.mark.parametrize("street", ["一\n二", "\u200d", "\u3164", "路" + "\u0336" * 5])
 async def test_a_street_is_one_line_that_can_be_seen(alice: Visitor, street: str) -> None:
     answer = await alice.put(ME, **CHAOYANG, street=street)
 

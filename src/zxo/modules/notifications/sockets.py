@@ -51,7 +51,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         hub: Hub = scope["app"].state.beside["realtime"]
         limits: Limits = scope["app"].state.context.limits
-        if limits.enabled and not limits.sockets.spend(address_of(HTTPConnection(scope))).passed:
+        if limits.enabled and not limits.sockets.allows(address_of(HTTPConnection(scope))):
             await receive()
             await send({"type": "websocket.close", "code": TRY_LATER})  # before it opens: HTTP 403
             return

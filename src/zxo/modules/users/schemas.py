@@ -4,6 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from itertools import groupby
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
@@ -28,15 +29,24 @@ _ISO_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]")  # not 1764550800, 
 
 # Spaces, joiners, marks without a letter. Not "unassigned": that is next year's emoji.
 _UNSEEN = {"Zs", "Cf", "Mn", "Mc", "Me"}
+_BLANK = re.compile("[\u115f\u1160\u2800\u3164\uffa0]")  # letters, by their category, without ink
+MOST_MARKS = 4  # on one letter: Tibetan needs three, a tower of them covers the lines above
 
 
 def _one_line(value: str) -> str:
     categories = {unicodedata.category(letter) for letter in value}
     if categories & {"Cc", "Zl", "Zp"}:
         raise ValueError("must be one line")
-    if categories <= _UNSEEN:
+    if {unicodedata.category(letter) for letter in _BLANK.sub("", value)} <= _UNSEEN:
         raise ValueError("must have something to see")
+    if _marks_in_a_row(value) > MOST_MARKS:
+        raise ValueError(f"may have {MOST_MARKS} marks on a letter")
     return value
+
+
+def _marks_in_a_row(value: str) -> int:
+    runs = groupby(value, lambda letter: unicodedata.category(letter) in {"Mn", "Me"})
+    return max((len(list(run)) for marks, run in runs if marks), default=0)
 
 
 def _zone(value: str) -> str:
