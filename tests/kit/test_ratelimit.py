@@ -133,6 +133,19 @@ async def test_nothing_stays_longer_than_it_matters(ctx: Context) -> None:
     assert 59_000 < await ctx.valkey.pttl(f"limit:{name}:x") <= 60_000
 
 
+async def test_a_limit_that_is_configured_anew_holds_for_those_who_used_up_the_old_one(
+    ctx: Context,
+) -> None:
+    limiter, name = Limiter(ctx.valkey, 1), uuid4().hex
+    for _ in range(20):
+        await limiter.spend(name, Quota(20, DAY), "x", keep=True)
+    spent = await limiter.spend(name, Quota(10, 60), "x", keep=True)
+    assert spent is not None
+    assert not spent.passed
+    assert spent.state == f'"{name}";r=0;t=6'
+    assert spent.retry_after == 6
+
+
 async def test_valkey_may_forget_its_scripts(ctx: Context) -> None:
     limiter, name = Limiter(ctx.valkey, 1), uuid4().hex
     for left in (1, 0):

@@ -34,7 +34,9 @@ SPEND = """
 local clock = redis.call("TIME")
 local now = clock[1] * 1000000 + clock[2]
 local cost, most, sign = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local whole_at = math.max(now, tonumber(redis.call("GET", KEYS[1]) or now))
+local known = tonumber(redis.call("GET", KEYS[1]) or now)
+-- Never further ahead than a whole quota: it may have been another, or another server's clock.
+local whole_at = math.max(now, math.min(known, now + cost * most))
 local wait = whole_at + cost * sign - now - cost * most
 if wait > 0 then
     return {wait, whole_at - now}
