@@ -40,10 +40,7 @@ _hashing = asyncio.Semaphore(HASHING_AT_ONCE)
 async def log_in(
     ctx: Context, name: str, password: str, code: str | None, acting_from: str
 ) -> SignedIn:
-    """A session for whoever knows the password and has the second factor.
-
-    Raises InvalidCredentials, and TotpRequired to somebody who knows the password.
-    """
+    """A session. Raises InvalidCredentials, and TotpRequired to somebody who knows the password."""
     async with ctx.db.connection() as connection:
         operator = await repository.get_by_name(connection, rules.name_key(name))
         may_try = operator is not None and await _take_try(ctx, connection, operator)
@@ -63,8 +60,9 @@ async def _sign_in(
     ctx: Context, operator: Operator, code: str | None, acting_from: str
 ) -> SignedIn:
     now, token = ctx.clock.now(), rules.TOKEN_PREFIX + secrets.token_urlsafe(32)
-    enrolling = ctx.settings.admin_totp_required and not operator.has_totp
     async with ctx.db.transaction() as connection:
+        operator = await _unchanged(connection, operator)
+        enrolling = ctx.settings.admin_totp_required and not operator.has_totp
         if operator.has_totp:
             await _use_code(ctx, connection, operator, code)
         await repository.forget_tries(connection, operator.id)
@@ -73,6 +71,15 @@ async def _sign_in(
         await repository.record(connection, acting, Entry("operator.log_in"), now)
     log.info("operator_logged_in", operator_id=operator.id)
     return SignedIn(token, operator, enrolling)
+
+
+async def _unchanged(connection: Connection, operator: Operator) -> Operator:
+    """The operator as of now, locked. Raises InvalidCredentials."""
+    # Comparing took long. Whatever ended sessions meanwhile would have missed a new one.
+    now = await repository.get_for_update(connection, operator.id)
+    if now is None or now.disabled_at or now.password_hash != operator.password_hash:
+        raise InvalidCredentials
+    return now
 
 
 async def _use_code(
@@ -162,8 +169,10 @@ async def list_operators(ctx: Context) -> list[Operator]:
 
 
 async def change_password(ctx: Context, acting: Acting, old: str, new: str) -> None:
-    """One's own. Ends one's other sessions. Raises InvalidCredentials, WeakPassword."""
+    """One's own. Ends one's other sessions. Raises WeakPassword, InvalidCredentials."""
     assert acting.id is not None, "signed in"
+    if rules.is_weak(new, acting.name):  # before it costs a try
+        raise WeakPassword
     async with ctx.db.connection() as connection:
         operator = _found(await repository.get(connection, acting.id))
         may_try = await _take_try(ctx, connection, operator)
@@ -171,6 +180,7 @@ async def change_password(ctx: Context, acting: Acting, old: str, new: str) -> N
         raise InvalidCredentials
     changes = {"password_hash": await _hashed(new, operator.name)}
     async with ctx.db.transaction() as connection:
+        await _unchanged(connection, operator)
         await repository.forget_tries(connection, operator.id)
         await _write(ctx, connection, acting, operator.id, changes, "operator.change_password")
 
@@ -181,7 +191,7 @@ async def begin_totp(ctx: Context, acting: Acting) -> tuple[str, str]:
     secret = rules.new_secret()
     sealed = ctx.vault.seal(secret, _bound_to(acting.id))
     async with ctx.db.transaction() as connection:
-        if _found(await repository.get(connection, acting.id)).has_totp:
+        if _found(await repository.get_for_update(connection, acting.id)).has_totp:
             raise TotpAlreadyEnrolled
         await repository.update(connection, acting.id, {"totp_ciphertext": sealed})
         await repository.record(connection, acting, Entry("operator.begin_totp"), ctx.clock.now())
@@ -192,7 +202,7 @@ async def confirm_totp(ctx: Context, acting: Acting, code: str) -> None:
     """From now on a log-in needs the second factor. Raises WrongTotpCode, TotpAlreadyEnrolled."""
     assert acting.id is not None, "signed in"
     async with ctx.db.transaction() as connection:
-        operator = _found(await repository.get(connection, acting.id))
+        operator = _found(await repository.get_for_update(connection, acting.id))
         if operator.has_totp:
             raise TotpAlreadyEnrolled
         step = _step_of(ctx, operator, code) if operator.totp_ciphertext else None
@@ -244,10 +254,7 @@ async def change(
     disabled: bool | None = None,
     reset_totp: bool = False,
 ) -> Operator:
-    """Change somebody's role, or whether they may sign in, or let them enrol anew.
-
-    Raises NoSuchOperator, LastOwner.
-    """
+    """Role, whether they may sign in, enrolling anew. Raises NoSuchOperator, LastOwner."""
     changes: dict[str, Any] = {}
     if role is not None:
         changes["role"] = role
