@@ -40,9 +40,9 @@ from zxo.modules.admin.schemas import (
     ViewReply,
 )
 from zxo.modules.membership import BatchPosition, CodeFilter, CodeType, NewBatch, RowId
-from zxo.modules.operators import RequireOperator, RequireOwner, RequireViewer
+from zxo.modules.operators import OperatorRoute, RequireOperator, RequireOwner, RequireViewer
 
-api = router("运营后台")
+api = router("运营后台", OperatorRoute)
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Text = Annotated[str, Query(min_length=1, max_length=128)]

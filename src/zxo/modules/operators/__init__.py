@@ -7,7 +7,12 @@ from zxo.modules.operators.errors import (
     TotpNotEnrolled,
     WeakPassword,
 )
-from zxo.modules.operators.guards import RequireOperator, RequireOwner, RequireViewer
+from zxo.modules.operators.guards import (
+    OperatorRoute,
+    RequireOperator,
+    RequireOwner,
+    RequireViewer,
+)
 from zxo.modules.operators.models import Acting, Entry, Operator
 from zxo.modules.operators.rules import ROLES, Role
 from zxo.modules.operators.service import TOTP_BOUND_TO, create, note, record
@@ -19,6 +24,7 @@ __all__ = [
     "Entry",
     "Operator",
     "OperatorNameTaken",
+    "OperatorRoute",
     "OperatorSessionEnded",
     "RequireOperator",
     "RequireOwner",
