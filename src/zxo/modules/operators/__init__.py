@@ -15,6 +15,7 @@ from zxo.modules.operators.guards import (
 )
 from zxo.modules.operators.models import Acting, Entry, Operator
 from zxo.modules.operators.rules import ROLES, Role
+from zxo.modules.operators.schemas import NewOperatorBody
 from zxo.modules.operators.service import TOTP_BOUND_TO, create, note, record
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "TOTP_BOUND_TO",
     "Acting",
     "Entry",
+    "NewOperatorBody",
     "Operator",
     "OperatorNameTaken",
     "OperatorRoute",
