@@ -43,17 +43,21 @@ async def log_in(
     """A session. Raises InvalidCredentials, and TotpRequired to somebody who knows the password."""
     async with ctx.db.connection() as connection:
         operator = await repository.get_by_name(connection, rules.name_key(name))
-        may_try = operator is not None and await _take_try(ctx, connection, operator)
-    right = await _matches(password, operator.password_hash if operator and may_try else NOBODY)
-    if operator is None or not (may_try and right):
+    # The try is counted while the hash is computed: a name that exists takes no longer.
+    compared = _matches(password, operator.password_hash if operator else NOBODY)
+    counted = await asyncio.gather(_take_try(ctx, operator), compared)
+    if operator is None or not all(counted):
         log.warning("operator_log_in_refused", operator_id=operator and operator.id)
         raise InvalidCredentials
     return await _sign_in(ctx, operator, code, acting_from)
 
 
-async def _take_try(ctx: Context, connection: Connection, operator: Operator) -> bool:
+async def _take_try(ctx: Context, operator: Operator | None) -> bool:
+    if operator is None:
+        return False
     now = ctx.clock.now()
-    return await repository.take_try(connection, operator.id, now, now + rules.LOCKED_FOR)
+    async with ctx.db.connection() as connection:
+        return await repository.take_try(connection, operator.id, now, now + rules.LOCKED_FOR)
 
 
 async def _sign_in(
@@ -173,10 +177,8 @@ async def change_password(ctx: Context, acting: Acting, old: str, new: str) -> N
     assert acting.id is not None, "signed in"
     if rules.is_weak(new, acting.name):  # before it costs a try
         raise WeakPassword
-    async with ctx.db.connection() as connection:
-        operator = _found(await repository.get(connection, acting.id))
-        may_try = await _take_try(ctx, connection, operator)
-    if not await _matches(old, operator.password_hash if may_try else NOBODY):
+    operator = await get(ctx, acting.id)
+    if not (await _take_try(ctx, operator) and await _matches(old, operator.password_hash)):
         raise InvalidCredentials
     changes = {"password_hash": await _hashed(new, operator.name)}
     async with ctx.db.transaction() as connection:
@@ -293,6 +295,6 @@ async def audit(ctx: Context, before: int | None, target: str | None, limit: int
 async def delete_old_sessions(ctx: Context) -> None:
     """Forget those that are over."""
     now = ctx.clock.now()
+    over = now - rules.IDLE, now - rules.LONGEST_SESSION
     async with ctx.db.connection() as connection:
-        began = now - rules.LONGEST_SESSION
-        await repository.delete_old_sessions(connection, now - rules.IDLE, began)
+        await repository.delete_old_sessions(connection, *over)
