@@ -1,5 +1,6 @@
 """What every module's routes may ask for: the context, who is calling, and a router."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -21,6 +22,7 @@ __all__ = [
     "Caller",
     "Ctx",
     "CurrentUser",
+    "Route",
     "address_of",
     "bearer_token",
     "current_user",
@@ -37,6 +39,7 @@ async def get_context(request: Request) -> Context:
 Ctx = Annotated[Context, Depends(get_context)]
 CurrentUser = Annotated[Caller, Depends(current_user)]
 BearerToken = Annotated[str, Depends(bearer_token)]
+Whose = Callable[[Request], Awaitable[str]]
 
 
 class Route(APIRoute):
@@ -45,29 +48,34 @@ class Route(APIRoute):
     An answer that is replayed under such a key costs nothing of a limit.
     """
 
+    @staticmethod
+    async def whose(request: Request) -> str:
+        """To whom alone an answer is replayed. Raises an Unauthorized."""
+        return f"user:{(await current_user(request)).user_id}"
+
     def get_route_handler(self) -> Handler:
         handler = lean_handler(self.endpoint) or super().get_route_handler()
         limited = [of_route(method, self.path) for method in self.methods or ()]
         handler = within_limits(handler, [limit for found in limited for limit in found])
         if "POST" in (self.methods or set()):
-            handler = _idempotent(handler)
+            handler = _idempotent(handler, self.whose)
         return below_ceiling(handler)
 
 
-def _idempotent(handler: Handler) -> Handler:
+def _idempotent(handler: Handler, whose: Whose) -> Handler:
     async def handle(request: Request) -> Response:
         key = header(request, b"idempotency-key")
         if key is None:
             return await handler(request)
-        return await _answer_once(request, key, handler)
+        return await _answer_once(request, key, handler, whose)
 
     return handle
 
 
-async def _answer_once(request: Request, key: str, handler: Handler) -> Response:
+async def _answer_once(request: Request, key: str, handler: Handler, whose: Whose) -> Response:
     ctx: Context = request.app.state.context
     body: bytes = request.scope.get("body", b"")
-    scope = await _scope(request, body)
+    scope = await _scope(request, body, whose)
     asked = request.method, request.url.path, body
     attempt = idempotency.attempt(ctx.index, scope, key, *asked)
 
@@ -82,16 +90,16 @@ async def _answer_once(request: Request, key: str, handler: Handler) -> Response
     return await idempotency.answer_once(ctx.db, ctx.sealer, attempt, run)
 
 
-async def _scope(request: Request, body: bytes) -> str:
-    """Whose key it is: the user's; before there is one, that of exactly this request."""
+async def _scope(request: Request, body: bytes, whose: Whose) -> str:
+    """Whose key it is: the caller's; before there is one, that of exactly this request."""
     try:
-        return f"user:{(await current_user(request)).user_id}"
+        return await whose(request)
     except Unauthorized:
         ctx: Context = request.app.state.context
         content = f"{header(request, b'authorization') or ''}|{body.decode('latin-1')}"
         return f"request:{ctx.index.of('idempotency_scope', content).hex()}"
 
 
-def router(tag: str) -> APIRouter:
+def router(tag: str, kind: type[Route] = Route) -> APIRouter:
     """A router for one module under /v1."""
-    return APIRouter(prefix="/v1", tags=[tag], route_class=Route)
+    return APIRouter(prefix="/v1", tags=[tag], route_class=kind)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
 from zxo import keyring, settings, supervisor
 from zxo.context import open_context
 from zxo.modules import operators
-from zxo.modules.operators import Acting, Operator, Role
+from zxo.modules.operators import Acting, NewOperatorBody, Operator, Role
 from zxo.settings import Settings
 
 COMMAND_LINE = Acting(None, "zxo admin", "owner", "local", "")
@@ -35,13 +36,13 @@ def create(
     ] = None,
 ) -> None:
     """Add an operator. The password is asked for, or read from the input: never an argument."""
-    password = _password()
+    wanted = _wanted(name, role, _password())
     chosen = {"ZXO_DATA_DIR": str(data_dir)} if data_dir else {}
     with supervisor.backed(settings.load(**chosen), _say) as with_services:
         supervisor.check_database(with_services)
         running = keyring.with_secrets(with_services)
         supervisor.check_role(running)
-        operator = asyncio.run(_create(running, name.strip(), role, password))
+        operator = asyncio.run(_create(running, wanted))
     _say(f"Operator {operator.id}: {operator.name}, {operator.role}.")
 
 
@@ -52,9 +53,19 @@ def _password() -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-async def _create(configured: Settings, name: str, role: Role, password: str) -> Operator:
+def _wanted(name: str, role: Role, password: str) -> NewOperatorBody:
+    """The same text as a log-in will send, or a line that says what no log-in could."""
+    try:
+        return NewOperatorBody(name=name, role=role, password=password)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or "name or password"
+        raise typer.BadParameter(f"{where}: {first['msg']}") from None
+
+
+async def _create(configured: Settings, wanted: NewOperatorBody) -> Operator:
     async with open_context(configured, role="admin") as ctx:
-        return await operators.create(ctx, COMMAND_LINE, name, role, password)
+        return await operators.create(ctx, COMMAND_LINE, wanted.name, wanted.role, wanted.password)
 
 
 def _say(line: str) -> None:

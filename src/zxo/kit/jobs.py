@@ -128,7 +128,10 @@ async def parked(connection: Connection, before: int | None, limit: int) -> list
 
 
 async def retry(connection: Connection, job_id: int) -> str | None:
-    """Let a parked job run again; its name, or None where there is none of this id."""
+    """Let a parked job run again; its name, or None where there is none of this id.
+
+    Raises UniqueViolationError where `enqueue_once` has put another of that name in line by now.
+    """
     name: str | None = await connection.fetchval(RETRY, job_id)
     return name
 

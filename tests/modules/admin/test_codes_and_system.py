@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -135,3 +136,24 @@ async def test_settings_are_shown_without_a_secret(ctx: Context, sign_in: SignIn
     settings = ctx.settings
     for secret in (settings.tokens.secret, settings.keys.index, *settings.keys.encryption):
         assert secret.get_secret_value() not in answer.text
+
+
+async def test_a_job_is_not_run_beside_one_of_its_name_and_stays_in_the_list(
+    ctx: Context, sign_in: SignIn, drain: Callable[[], Awaitable[None]]
+) -> None:
+    """Scheduled work stands in line once; a night later the same job may have failed again."""
+    operator, name = await sign_in("operator"), "operators.delete_old_sessions"
+    sql = (
+        "INSERT INTO pgqueuer (priority, status, entrypoint, attempts, dedupe_key)"
+        " VALUES (0, 'failed', $1, 5, $1) RETURNING id"
+    )
+    one, two = await ctx.db.fetchval(sql, name), await ctx.db.fetchval(sql, name)
+    data(await operator.post(f"/admin/jobs/{one}/retry"))
+    again = await operator.post(f"/admin/jobs/{two}/retry")
+    assert refusal(again, 409) == "job_already_waiting"
+    await drain()
+    listed = data(await operator.get("/admin/jobs"))["jobs"]
+    assert [job["id"] for job in listed] == [two]
+    data(await operator.post(f"/admin/jobs/{two}/retry"))
+    await drain()
+    assert await ctx.db.fetchval("SELECT count(*) FROM pgqueuer") == 0

@@ -168,3 +168,11 @@ async def test_nothing_is_taken_out_of_the_audit(ctx: Context, sign_in: SignIn, 
     await sign_in("owner")
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await ctx.db.execute(sql)
+
+
+async def test_a_weak_new_password_costs_no_try(client: httpx.AsyncClient, sign_in: SignIn) -> None:
+    owner = await sign_in("owner")
+    for _ in range(6):
+        weak = await owner.post("/admin/password", password=PASSWORD, newPassword="short")
+        assert refusal(weak, 400) == "weak_password"
+    assert (await try_log_in(client, "owner")).status_code == 200

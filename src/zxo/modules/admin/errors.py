@@ -1,6 +1,6 @@
 """What operators are refused beside what the modules they use refuse."""
 
-from zxo.kit.errors import BadRequest, NotFound
+from zxo.kit.errors import BadRequest, Conflict, NotFound
 
 
 class InvalidSearch(BadRequest):
@@ -19,3 +19,9 @@ class NoSuchJob(NotFound):
     """No job that has failed has this id."""
 
     code, message = "job_not_found", "任务不存在"
+
+
+class JobWaiting(Conflict):
+    """One of the same name waits or runs already, and there is never a second beside it."""
+
+    code, message = "job_already_waiting", "同名任务已在等待执行"

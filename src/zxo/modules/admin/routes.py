@@ -16,7 +16,7 @@ from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cu
 from zxo.kit.web import ok
 from zxo.modules import membership, operators, phones, users
 from zxo.modules.admin import service
-from zxo.modules.admin.errors import InvalidSearch, InvalidSpan, NoSuchJob
+from zxo.modules.admin.errors import InvalidSearch, InvalidSpan, JobWaiting, NoSuchJob
 from zxo.modules.admin.models import Person
 from zxo.modules.admin.schemas import (
     BanBody,
@@ -40,9 +40,9 @@ from zxo.modules.admin.schemas import (
     ViewReply,
 )
 from zxo.modules.membership import BatchPosition, CodeFilter, CodeType, NewBatch, RowId
-from zxo.modules.operators import RequireOperator, RequireOwner, RequireViewer
+from zxo.modules.operators import OperatorRoute, RequireOperator, RequireOwner, RequireViewer
 
-api = router("运营后台")
+api = router("运营后台", OperatorRoute)
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Text = Annotated[str, Query(min_length=1, max_length=128)]
@@ -235,7 +235,7 @@ async def failed_jobs(
 @api.post(
     "/admin/jobs/{job_id}/retry",
     summary="重试任务",
-    **answers(None, *OPERATOR, NoSuchJob),
+    **answers(None, *OPERATOR, NoSuchJob, JobWaiting),
 )
 async def retry_job(ctx: Ctx, acting: RequireOperator, job_id: Id) -> Response:
     await service.retry_job(ctx, acting, job_id)

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
+import asyncpg
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
@@ -13,7 +14,7 @@ from zxo.kit.db import Connection
 from zxo.kit.jobs import Parked
 from zxo.modules import auth, membership, operators, phones, statistics, users
 from zxo.modules.admin import repository
-from zxo.modules.admin.errors import InvalidSearch, InvalidSpan, NoSuchJob
+from zxo.modules.admin.errors import InvalidSearch, InvalidSpan, JobWaiting, NoSuchJob
 from zxo.modules.admin.models import Person
 from zxo.modules.membership import Batch, Change, NewBatch, Plan, Tier
 from zxo.modules.operators import Acting, Entry
@@ -161,9 +162,12 @@ async def failed_jobs(ctx: Context, before: int | None, limit: int) -> list[Park
 
 
 async def retry_job(ctx: Context, acting: Acting, job_id: int) -> None:
-    """Let it run again at once. Raises NoSuchJob."""
+    """Let it run again at once. Raises NoSuchJob, JobWaiting."""
     async with ctx.db.transaction() as connection:
-        name = await jobs.retry(connection, job_id)
+        try:
+            name = await jobs.retry(connection, job_id)
+        except asyncpg.UniqueViolationError:
+            raise JobWaiting from None
         if name is None:
             raise NoSuchJob
         await _record(ctx, connection, acting, "job.retry", f"job:{job_id}", {"name": name})

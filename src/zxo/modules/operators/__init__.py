@@ -7,9 +7,15 @@ from zxo.modules.operators.errors import (
     TotpNotEnrolled,
     WeakPassword,
 )
-from zxo.modules.operators.guards import RequireOperator, RequireOwner, RequireViewer
+from zxo.modules.operators.guards import (
+    OperatorRoute,
+    RequireOperator,
+    RequireOwner,
+    RequireViewer,
+)
 from zxo.modules.operators.models import Acting, Entry, Operator
 from zxo.modules.operators.rules import ROLES, Role
+from zxo.modules.operators.schemas import NewOperatorBody
 from zxo.modules.operators.service import TOTP_BOUND_TO, create, note, record
 
 __all__ = [
@@ -17,8 +23,10 @@ __all__ = [
     "TOTP_BOUND_TO",
     "Acting",
     "Entry",
+    "NewOperatorBody",
     "Operator",
     "OperatorNameTaken",
+    "OperatorRoute",
     "OperatorSessionEnded",
     "RequireOperator",
     "RequireOwner",

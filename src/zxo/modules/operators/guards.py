@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from zxo.context import Context
-from zxo.http import address_of, bearer_token
+from zxo.http import Route, address_of, bearer_token
 from zxo.modules.operators import rules, service
 from zxo.modules.operators.errors import OperatorSessionEnded, RoleTooLow, TotpNotEnrolled
 from zxo.modules.operators.models import Acting
@@ -49,8 +49,21 @@ async def _who(request: Request) -> tuple[Acting, bool]:
     token = await bearer_token(request)
     if not token.startswith(rules.TOKEN_PREFIX):
         raise OperatorSessionEnded
+    known: tuple[Acting, bool] | None = request.scope.get("operator")
+    if known is not None:
+        return known
     ctx: Context = request.app.state.context
-    return await service.who(ctx, token, address_of(request))
+    found = request.scope["operator"] = await service.who(ctx, token, address_of(request))
+    return found
+
+
+class OperatorRoute(Route):
+    """Replays an answer to nobody whose session is over, or whose role is another by now."""
+
+    @staticmethod
+    async def whose(request: Request) -> str:
+        acting, enrolling = await _who(request)
+        return f"operator:{acting.id}:{acting.role}:{enrolling}"
 
 
 GUARDS = (signed_in, require_viewer, require_operator, require_owner)

@@ -18,6 +18,7 @@ INSERT INTO operators (name, name_key, role, password_hash, created_at)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name_key) DO NOTHING RETURNING {COLUMNS}
 """
 GET = f"SELECT {COLUMNS} FROM operators WHERE id = $1"
+GET_FOR_UPDATE = f"{GET} FOR UPDATE"
 GET_BY_NAME = f"SELECT {COLUMNS} FROM operators WHERE name_key = $1 AND disabled_at IS NULL"
 LIST = f"SELECT {COLUMNS} FROM operators ORDER BY id"
 # Whoever changes owners waits here for the other who does.
@@ -78,6 +79,12 @@ async def add(
 
 async def get(connection: Connection, operator_id: int) -> Operator | None:
     row = await connection.fetchrow(GET, operator_id)
+    return Operator(*row) if row else None
+
+
+async def get_for_update(connection: Connection, operator_id: int) -> Operator | None:
+    """Locks the row until the transaction ends."""
+    row = await connection.fetchrow(GET_FOR_UPDATE, operator_id)
     return Operator(*row) if row else None
 
 

@@ -25,7 +25,7 @@ from zxo.modules.operators.errors import (
     WeakPassword,
     WrongTotpCode,
 )
-from zxo.modules.operators.guards import RequireOwner, RequireViewer, SignedIn
+from zxo.modules.operators.guards import OperatorRoute, RequireOwner, RequireViewer, SignedIn
 from zxo.modules.operators.schemas import (
     AuditList,
     AuditReply,
@@ -40,7 +40,7 @@ from zxo.modules.operators.schemas import (
     TotpReply,
 )
 
-api = router("运营后台")
+api = router("运营后台", OperatorRoute)
 
 OperatorId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Target = Annotated[str | None, Query(max_length=100, pattern="^[a-z_]+:[A-Za-z0-9-]+$")]

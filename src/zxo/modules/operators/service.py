@@ -40,31 +40,33 @@ _hashing = asyncio.Semaphore(HASHING_AT_ONCE)
 async def log_in(
     ctx: Context, name: str, password: str, code: str | None, acting_from: str
 ) -> SignedIn:
-    """A session for whoever knows the password and has the second factor.
-
-    Raises InvalidCredentials, and TotpRequired to somebody who knows the password.
-    """
+    """A session. Raises InvalidCredentials, and TotpRequired to somebody who knows the password."""
     async with ctx.db.connection() as connection:
         operator = await repository.get_by_name(connection, rules.name_key(name))
-        may_try = operator is not None and await _take_try(ctx, connection, operator)
-    right = await _matches(password, operator.password_hash if operator and may_try else NOBODY)
-    if operator is None or not (may_try and right):
+    # The try is counted while the hash is computed: a name that exists takes no longer.
+    compared = _matches(password, operator.password_hash if operator else NOBODY)
+    counted = await asyncio.gather(_take_try(ctx, operator), compared)
+    if operator is None or not all(counted):
         log.warning("operator_log_in_refused", operator_id=operator and operator.id)
         raise InvalidCredentials
     return await _sign_in(ctx, operator, code, acting_from)
 
 
-async def _take_try(ctx: Context, connection: Connection, operator: Operator) -> bool:
+async def _take_try(ctx: Context, operator: Operator | None) -> bool:
+    if operator is None:
+        return False
     now = ctx.clock.now()
-    return await repository.take_try(connection, operator.id, now, now + rules.LOCKED_FOR)
+    async with ctx.db.connection() as connection:
+        return await repository.take_try(connection, operator.id, now, now + rules.LOCKED_FOR)
 
 
 async def _sign_in(
     ctx: Context, operator: Operator, code: str | None, acting_from: str
 ) -> SignedIn:
     now, token = ctx.clock.now(), rules.TOKEN_PREFIX + secrets.token_urlsafe(32)
-    enrolling = ctx.settings.admin_totp_required and not operator.has_totp
     async with ctx.db.transaction() as connection:
+        operator = await _unchanged(connection, operator)
+        enrolling = ctx.settings.admin_totp_required and not operator.has_totp
         if operator.has_totp:
             await _use_code(ctx, connection, operator, code)
         await repository.forget_tries(connection, operator.id)
@@ -73,6 +75,15 @@ async def _sign_in(
         await repository.record(connection, acting, Entry("operator.log_in"), now)
     log.info("operator_logged_in", operator_id=operator.id)
     return SignedIn(token, operator, enrolling)
+
+
+async def _unchanged(connection: Connection, operator: Operator) -> Operator:
+    """The operator as of now, locked. Raises InvalidCredentials."""
+    # Comparing took long. Whatever ended sessions meanwhile would have missed a new one.
+    now = await repository.get_for_update(connection, operator.id)
+    if now is None or now.disabled_at or now.password_hash != operator.password_hash:
+        raise InvalidCredentials
+    return now
 
 
 async def _use_code(
@@ -162,15 +173,16 @@ async def list_operators(ctx: Context) -> list[Operator]:
 
 
 async def change_password(ctx: Context, acting: Acting, old: str, new: str) -> None:
-    """One's own. Ends one's other sessions. Raises InvalidCredentials, WeakPassword."""
+    """One's own. Ends one's other sessions. Raises WeakPassword, InvalidCredentials."""
     assert acting.id is not None, "signed in"
-    async with ctx.db.connection() as connection:
-        operator = _found(await repository.get(connection, acting.id))
-        may_try = await _take_try(ctx, connection, operator)
-    if not await _matches(old, operator.password_hash if may_try else NOBODY):
+    if rules.is_weak(new, acting.name):  # before it costs a try
+        raise WeakPassword
+    operator = await get(ctx, acting.id)
+    if not (await _take_try(ctx, operator) and await _matches(old, operator.password_hash)):
         raise InvalidCredentials
     changes = {"password_hash": await _hashed(new, operator.name)}
     async with ctx.db.transaction() as connection:
+        await _unchanged(connection, operator)
         await repository.forget_tries(connection, operator.id)
         await _write(ctx, connection, acting, operator.id, changes, "operator.change_password")
 
@@ -181,7 +193,7 @@ async def begin_totp(ctx: Context, acting: Acting) -> tuple[str, str]:
     secret = rules.new_secret()
     sealed = ctx.vault.seal(secret, _bound_to(acting.id))
     async with ctx.db.transaction() as connection:
-        if _found(await repository.get(connection, acting.id)).has_totp:
+        if _found(await repository.get_for_update(connection, acting.id)).has_totp:
             raise TotpAlreadyEnrolled
         await repository.update(connection, acting.id, {"totp_ciphertext": sealed})
         await repository.record(connection, acting, Entry("operator.begin_totp"), ctx.clock.now())
@@ -192,7 +204,7 @@ async def confirm_totp(ctx: Context, acting: Acting, code: str) -> None:
     """From now on a log-in needs the second factor. Raises WrongTotpCode, TotpAlreadyEnrolled."""
     assert acting.id is not None, "signed in"
     async with ctx.db.transaction() as connection:
-        operator = _found(await repository.get(connection, acting.id))
+        operator = _found(await repository.get_for_update(connection, acting.id))
         if operator.has_totp:
             raise TotpAlreadyEnrolled
         step = _step_of(ctx, operator, code) if operator.totp_ciphertext else None
@@ -244,10 +256,7 @@ async def change(
     disabled: bool | None = None,
     reset_totp: bool = False,
 ) -> Operator:
-    """Change somebody's role, or whether they may sign in, or let them enrol anew.
-
-    Raises NoSuchOperator, LastOwner.
-    """
+    """Role, whether they may sign in, enrolling anew. Raises NoSuchOperator, LastOwner."""
     changes: dict[str, Any] = {}
     if role is not None:
         changes["role"] = role
@@ -286,6 +295,6 @@ async def audit(ctx: Context, before: int | None, target: str | None, limit: int
 async def delete_old_sessions(ctx: Context) -> None:
     """Forget those that are over."""
     now = ctx.clock.now()
+    over = now - rules.IDLE, now - rules.LONGEST_SESSION
     async with ctx.db.connection() as connection:
-        began = now - rules.LONGEST_SESSION
-        await repository.delete_old_sessions(connection, now - rules.IDLE, began)
+        await repository.delete_old_sessions(connection, *over)
