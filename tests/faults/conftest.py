@@ -21,6 +21,9 @@ def site(services: embedded.Endpoints) -> Iterator[dict[str, str]]:
         "DATABASE_URL": services.database_url.replace("/zxo?", f"/{name}?"),
         "REDIS_URL": services.redis_url,
         "JWT_SECRET": SECRET,
+        # The ceilings stay in the way of every request, but are not what these tests are about.
+        "LIMIT_USER": "1000000/1m",
+        "LIMIT_ADDRESS": "1000000/1m",
     }
     migrations.upgrade(variables["DATABASE_URL"])
     yield variables
