@@ -29,9 +29,11 @@ MODULE_FILES = {
     # Where a service would be too long: scheduled upkeep, reminders; a
     # projection in Valkey beside the SQL; and the routes that are sockets.
     *("upkeep.py", "rebuild.py", "reminders.py", "boards.py", "sockets.py"),
+    # What the coach is made of, and what is known.
+    *("builtin.py", "matching.py", "prompt.py", "safety.py", "claims.py"),
 }
 # What a module keeps beside its code.
-DATA_FILES = re.compile(r".+\.(json|csv|txt|md)(\.gz)?")
+DATA_FILES = re.compile(r".+\.(json|csv|txt|md|toml)(\.gz)?")
 
 OF_THE_ENVIRONMENT = re.compile(r"os\.(environ|getenv|environb|putenv)(\..+)?|environ|getenv")
 ASKS_THE_TIME = re.compile(

@@ -1,0 +1,1 @@
+"""The coach: conversations about not smoking, with a model or without."""
