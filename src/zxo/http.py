@@ -45,7 +45,9 @@ Whose = Callable[[Request], Awaitable[str]]
 class Route(APIRoute):
     """A route that takes the short way where it can, is limited, and honours Idempotency-Key.
 
-    An answer that is replayed under such a key costs nothing of a limit.
+    An answer that is replayed under such a key costs nothing of a limit, and comes where nothing
+    is left of it. So the key is asked for first, and a request that its limit refuses costs two
+    small statements; whoever asks for that is held back by the ceiling before.
     """
 
     @staticmethod
@@ -76,8 +78,9 @@ async def _answer_once(request: Request, key: str, handler: Handler, whose: Whos
     ctx: Context = request.app.state.context
     body: bytes = request.scope.get("body", b"")
     scope = await _scope(request, body, whose)
-    asked = request.method, request.url.path, body
-    attempt = idempotency.attempt(ctx.index, scope, key, *asked)
+    query = request.url.query
+    target = f"{request.url.path}?{query}" if query else request.url.path
+    attempt = idempotency.attempt(ctx.index, scope, key, request.method, target, body)
 
     async def run() -> Response:
         try:

@@ -1,7 +1,8 @@
 """Idempotency-Key: the first answer to a POST is kept for 24 hours and replayed.
 
 A key belongs to a scope (the user, or for log-ins the request's own content) and to one body.
-An answer is kept unless trying again may help: 401, 429 and 5xx release the key.
+An answer is kept unless trying again may help: 401, 429 and 5xx release the key. A stream is kept
+when it has ended, and replayed in one piece; one that breaks off releases the key.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,7 @@ from datetime import datetime
 
 import msgspec
 from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 from structlog import get_logger
 
 from zxo.kit.crypto import BlindIndex, Sealer
@@ -22,6 +24,7 @@ KEEP = "24 hours"
 # A run that has not answered by then was killed: the next twin takes its place.
 ABANDONED_SECONDS = 60
 _RELEASED = {401, 429}
+LONGEST_STREAM = 256 * 1024  # bytes that are held, and kept, of one
 
 CLAIM = f"""
 INSERT INTO idempotency_keys AS known (scope, key, fingerprint) VALUES ($1, $2, $3)
@@ -82,15 +85,15 @@ class _Kept(msgspec.Struct, array_like=True):
 
 
 def attempt(
-    index: BlindIndex, scope: str, key: str, method: str, path: str, body: bytes
+    index: BlindIndex, scope: str, key: str, method: str, target: str, body: bytes
 ) -> Attempt:
-    """Raises InvalidKey.
+    """`target`: the path, with the query where there is one. Raises InvalidKey.
 
     The fingerprint needs a key: of a plain digest a phone number, or a code, is soon guessed.
     """
     if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
         raise InvalidKey
-    fingerprint = index.of("idempotency", f"{method} {path}\n{body.decode('latin-1')}")
+    fingerprint = index.of("idempotency", f"{method} {target}\n{body.decode('latin-1')}")
     return Attempt(scope.encode(), key, fingerprint)
 
 
@@ -110,14 +113,54 @@ async def answer_once(
     except Exception:
         await database.execute(RELEASE, this.scope, this.key, claim)
         raise
-    try:
-        await _keep(database, sealer, this, claim, response)
-    except Exception as error:
-        if not is_away(error):
-            raise
-        # What was asked for is done: a failure would only make the caller ask again.
-        log.warning("answer_not_kept", reason=type(error).__name__)
+
+    async def end(body: bytes | None) -> None:
+        try:
+            await _keep(database, sealer, this, claim, response, body)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            # What was asked for is done: a failure would only make the caller ask again.
+            log.warning("answer_not_kept", reason=type(error).__name__)
+
+    if not hasattr(response, "body"):
+        return _Watched(response, end)
+    await end(bytes(response.body))
     return response
+
+
+class _Watched(Response):
+    """A stream that passes on what comes as it comes, and tells `end` of the whole, or of None."""
+
+    def __init__(self, stream: Response, end: Callable[[bytes | None], Awaitable[None]]) -> None:
+        self.status_code, self.raw_headers = stream.status_code, stream.raw_headers
+        self._stream, self._end = stream, end
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self._ended = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def passed_on(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                await self._take(message)
+            await send(message)
+
+        try:
+            await self._stream(scope, receive, passed_on)
+        finally:
+            if not self._ended:  # it failed, or whoever asked has gone
+                await self._end(None)
+
+    async def _take(self, message: Message) -> None:
+        """What has ended is kept before the last of it goes out: who then asks again finds it."""
+        piece = bytes(message.get("body", b""))
+        self._length += len(piece)
+        if self._length <= LONGEST_STREAM:
+            self._pieces.append(piece)
+        if not message.get("more_body", False):
+            self._ended = True
+            fits = self._length <= LONGEST_STREAM
+            await self._end(b"".join(self._pieces) if fits else None)
 
 
 async def _kept_answer(database: Database, sealer: Sealer, this: Attempt) -> Response | None:
@@ -134,13 +177,19 @@ async def _kept_answer(database: Database, sealer: Sealer, this: Attempt) -> Res
 
 
 async def _keep(
-    database: Database, sealer: Sealer, this: Attempt, claim: datetime, response: Response
+    database: Database,
+    sealer: Sealer,
+    this: Attempt,
+    claim: datetime,
+    response: Response,
+    body: bytes | None,
 ) -> None:
+    """`body`: None where it broke off, or is too long to be kept."""
     status = response.status_code
-    if status >= 500 or status in _RELEASED:
+    if body is None or status >= 500 or status in _RELEASED:
         await database.execute(RELEASE, this.scope, this.key, claim)
         return
-    kept = _Kept(bytes(response.body), response.headers.get("content-type", ""))
+    kept = _Kept(body, response.headers.get("content-type", ""))
     sealed = sealer.seal(msgspec.msgpack.encode(kept), this.bound_to)
     await database.execute(KEEP_ANSWER, this.scope, this.key, claim, status, sealed)
 
