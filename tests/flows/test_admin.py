@@ -9,14 +9,14 @@ import pytest
 
 from tests.flows.commands import Ended, Run, assert_one_line
 from tests.processes import sql
-from zxo.modules.operators import service
+from zxo.kit import passwords
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "COST", 4)
+    monkeypatch.setattr(passwords, "COST", 4)
 
 
 @pytest.fixture(autouse=True)

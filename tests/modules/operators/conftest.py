@@ -8,8 +8,9 @@ import pytest
 
 from tests.factories import Visitor, data
 from zxo.context import Context
+from zxo.kit import passwords
 from zxo.modules import operators
-from zxo.modules.operators import Acting, Role, service
+from zxo.modules.operators import Acting, Role
 
 PASSWORD = "correct horse battery"
 COMMAND_LINE = Acting(None, "tests", "owner", "local", "")
@@ -19,8 +20,8 @@ SignIn = Callable[..., Awaitable[Visitor]]
 @pytest.fixture(autouse=True)
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the least cost: a quarter of a second each would be minutes here."""
-    monkeypatch.setattr(service, "COST", 4)
-    monkeypatch.setattr(service, "NOBODY", bcrypt.hashpw(b"nobody", bcrypt.gensalt(4)).decode())
+    monkeypatch.setattr(passwords, "COST", 4)
+    monkeypatch.setattr(passwords, "NOBODY", bcrypt.hashpw(b"nobody", bcrypt.gensalt(4)).decode())
 
 
 async def try_log_in(client: httpx.AsyncClient, name: str, **body: str) -> httpx.Response:

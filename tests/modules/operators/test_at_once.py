@@ -11,7 +11,7 @@ from tests.factories import FrozenClock, Visitor, data, refusal
 from tests.modules.operators.conftest import PASSWORD, SignIn, try_log_in
 from tests.modules.operators.test_log_in import enrol
 from zxo.context import Context
-from zxo.modules.operators import service
+from zxo.kit import passwords
 
 NEW = "another horse battery"
 Meanwhile = Callable[[Callable[[], Awaitable[object]]], Awaitable[httpx.Response]]
@@ -26,16 +26,16 @@ def log_in_meanwhile(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch)
     """A log-in of `owner` during which something happens once the password has been compared."""
 
     async def log_in(happen: Callable[[], Awaitable[object]]) -> httpx.Response:
-        compared, go, matches = asyncio.Event(), asyncio.Event(), service._matches
+        compared, go, matches = asyncio.Event(), asyncio.Event(), passwords.matches
 
         async def waiting(password: str, password_hash: str) -> bool:
-            monkeypatch.setattr(service, "_matches", matches)
+            monkeypatch.setattr(passwords, "matches", matches)
             right = await matches(password, password_hash)
             compared.set()
             await go.wait()
             return right
 
-        monkeypatch.setattr(service, "_matches", waiting)
+        monkeypatch.setattr(passwords, "matches", waiting)
         late = asyncio.create_task(try_log_in(client, "owner"))
         await compared.wait()
         await happen()

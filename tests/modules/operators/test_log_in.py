@@ -88,7 +88,7 @@ async def test_of_many_guesses_at_once_five_count(
     client: httpx.AsyncClient, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = await sign_in("owner")
-    counted, take_try = 0, operators.service._take_try
+    counted, take_try = 0, operators.sessions._take_try
 
     async def counting(*args: Any) -> bool:
         nonlocal counted
@@ -96,7 +96,7 @@ async def test_of_many_guesses_at_once_five_count(
         counted += allowed
         return allowed
 
-    monkeypatch.setattr(operators.service, "_take_try", counting)
+    monkeypatch.setattr(operators.sessions, "_take_try", counting)
     guesses = [try_log_in(client, "owner", password=f"{WRONG} {n}") for n in range(100)]
     assert {answer.status_code for answer in await asyncio.gather(*guesses)} == {401}
     assert counted == 5
@@ -194,5 +194,5 @@ async def test_sessions_that_are_over_are_deleted(
     clock.advance(minutes=20)
     await sign_in("viewer")
     clock.advance(minutes=10)
-    await operators.service.delete_old_sessions(ctx)
+    await operators.sessions.delete_old_sessions(ctx)
     assert await ctx.db.fetchval("SELECT count(*) FROM operator_sessions") == 1

@@ -16,7 +16,8 @@ from zxo.modules.operators.guards import (
 from zxo.modules.operators.models import Acting, Entry, Operator
 from zxo.modules.operators.rules import ROLES, Role
 from zxo.modules.operators.schemas import NewOperatorBody
-from zxo.modules.operators.service import TOTP_BOUND_TO, create, note, record
+from zxo.modules.operators.service import create, note, record
+from zxo.modules.operators.sessions import TOTP_BOUND_TO
 
 __all__ = [
     "ROLES",

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from zxo.context import Context
 from zxo.http import Route, address_of, bearer_token
-from zxo.modules.operators import rules, service
+from zxo.modules.operators import rules, sessions
 from zxo.modules.operators.errors import OperatorSessionEnded, RoleTooLow, TotpNotEnrolled
 from zxo.modules.operators.models import Acting
 from zxo.modules.operators.rules import Role
@@ -53,7 +53,7 @@ async def _who(request: Request) -> tuple[Acting, bool]:
     if known is not None:
         return known
     ctx: Context = request.app.state.context
-    found = request.scope["operator"] = await service.who(ctx, token, address_of(request))
+    found = request.scope["operator"] = await sessions.who(ctx, token, address_of(request))
     return found
 
 

@@ -1,9 +1,9 @@
 """Scheduled work of operators."""
 
 from zxo.context import Context
-from zxo.modules.operators import service
+from zxo.modules.operators import sessions
 
 
 async def delete_old_sessions(ctx: Context) -> None:
     """Forget sessions that are over."""
-    await service.delete_old_sessions(ctx)
+    await sessions.delete_old_sessions(ctx)

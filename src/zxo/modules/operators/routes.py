@@ -11,7 +11,7 @@ from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
 from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cursor
 from zxo.kit.web import ok
-from zxo.modules.operators import service
+from zxo.modules.operators import service, sessions
 from zxo.modules.operators.errors import (
     InvalidCredentials,
     LastOwner,
@@ -54,13 +54,13 @@ OWNER = (*VIEWER, RoleTooLow)
     **answers(SignedInReply, InvalidFields, InvalidCredentials, TotpRequired),
 )
 async def log_in(ctx: Ctx, request: HttpRequest, body: LogInBody) -> Response:
-    signed_in = await service.log_in(ctx, body.name, body.password, body.totp, address_of(request))
+    signed_in = await sessions.log_in(ctx, body.name, body.password, body.totp, address_of(request))
     return ok(ctx.clock, SignedInReply.of(signed_in))
 
 
 @api.post("/admin/logout", summary="运营退出", **answers(None, OperatorSessionEnded))
 async def log_out(ctx: Ctx, acting: SignedIn) -> Response:
-    await service.log_out(ctx, acting)
+    await sessions.log_out(ctx, acting)
     return ok(ctx.clock, message="退出成功")
 
 
@@ -76,7 +76,7 @@ async def me(ctx: Ctx, acting: RequireViewer) -> Response:
     **answers(None, InvalidFields, WeakPassword, InvalidCredentials, *VIEWER),
 )
 async def change_password(ctx: Ctx, acting: RequireViewer, body: PasswordBody) -> Response:
-    await service.change_password(ctx, acting, body.password, body.new_password)
+    await sessions.change_password(ctx, acting, body.password, body.new_password)
     return ok(ctx.clock)
 
 
@@ -86,7 +86,7 @@ async def change_password(ctx: Ctx, acting: RequireViewer, body: PasswordBody) -
     **answers(TotpReply, OperatorSessionEnded, TotpAlreadyEnrolled),
 )
 async def begin_totp(ctx: Ctx, acting: SignedIn) -> Response:
-    return ok(ctx.clock, TotpReply(*await service.begin_totp(ctx, acting)))
+    return ok(ctx.clock, TotpReply(*await sessions.begin_totp(ctx, acting)))
 
 
 @api.post(
@@ -95,7 +95,7 @@ async def begin_totp(ctx: Ctx, acting: SignedIn) -> Response:
     **answers(None, InvalidFields, WrongTotpCode, OperatorSessionEnded, TotpAlreadyEnrolled),
 )
 async def confirm_totp(ctx: Ctx, acting: SignedIn, body: ConfirmBody) -> Response:
-    await service.confirm_totp(ctx, acting, body.code)
+    await sessions.confirm_totp(ctx, acting, body.code)
     return ok(ctx.clock)
 
 

@@ -6,11 +6,12 @@ from typing import Literal
 
 import pyotp
 
+from zxo.kit import passwords
+
 Role = Literal["viewer", "operator", "owner"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "owner")  # each may what those before it may
 
 SHORTEST_PASSWORD = 12  # characters
-LONGEST_PASSWORD = 72  # bytes: bcrypt sees no more
 TRIES = 5
 LOCKED_FOR = timedelta(minutes=15)
 IDLE = timedelta(minutes=30)
@@ -34,7 +35,7 @@ def name_key(name: str) -> str:
 def is_weak(password: str, name: str) -> bool:
     """Length is what counts: any characters will do."""
     too_short = len(password) < SHORTEST_PASSWORD
-    too_long = len(password.encode()) > LONGEST_PASSWORD
+    too_long = len(password.encode()) > passwords.LONGEST
     return too_short or too_long or name_key(name) in name_key(password)
 
 
