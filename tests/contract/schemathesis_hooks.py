@@ -35,7 +35,7 @@ BUSINESS_RULES = {
     "street_without_district",
     "too_many_makeups_today",
     "unknown_region",  # the list of divisions has thousands of names
-    "weak_password",  # counted in bytes as well, compared with the name
+    "weak_password",  # counted in bytes as well, compared with the name and a list
     "wrong_totp_code",
 }
 # Reasons of invalid_request for which JSON Schema has no keyword.

@@ -44,10 +44,34 @@ async def test_a_password_that_is_short_long_or_holds_the_name_is_refused(
     assert password not in answer.text
 
 
-@pytest.mark.parametrize("password", ["x" * 12, "a b c d e f!", "长" * 24, "p" * 72])
+ANYTHING = ["x" * 11 + "y", "a b c d e f!", "短" + "长" * 23, "p" * 71 + "q"]
+
+
+@pytest.mark.parametrize("password", ANYTHING)
 async def test_any_characters_will_do(sign_in: SignIn, password: str) -> None:
     owner = await sign_in("owner")
     data(await owner.post("/admin/operators", name="w", role="viewer", password=password), 201)
+
+
+# In the list; in it however it is written; and one piece again and again.
+OBVIOUS = [
+    "1qaz2wsx3edc",
+    "1QAZ2wsx3edC",
+    "１２３４５６６５４３２１",
+    "x" * 12,
+    "Abcabcabcabc",
+    "长" * 20,
+]
+
+
+@pytest.mark.parametrize("password", OBVIOUS)
+async def test_a_password_that_is_tried_first_is_refused(sign_in: SignIn, password: str) -> None:
+    owner = await sign_in("owner")
+    body = {"name": "小王", "role": "viewer", "password": password}
+    assert refusal(await owner.post("/admin/operators", **body), 400) == "weak_password"
+    changed = await owner.post("/admin/password", password=PASSWORD, newPassword=password)
+    assert refusal(changed, 400) == "weak_password"
+    data(await owner.post("/admin/operators", **{**body, "password": f"{password}/y"}), 201)
 
 
 async def test_somebody_who_is_disabled_is_signed_out_and_cannot_come_back(

@@ -34,9 +34,10 @@ class RoleTooLow(Forbidden):
 
 
 class WeakPassword(BadRequest):
-    """A password has 12 characters or more, at most 72 bytes, and not the name in it."""
+    """12 characters or more, at most 72 bytes, without the name, and none that is common."""
 
-    code, message = "weak_password", "密码至少 12 个字符，最多 72 字节，且不能包含账号名"
+    code = "weak_password"
+    message = "密码至少 12 个字符，最多 72 字节，不能包含账号名，也不能是常见密码"
 
 
 class WrongTotpCode(BadRequest):

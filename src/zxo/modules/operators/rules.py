@@ -2,6 +2,8 @@
 
 import unicodedata
 from datetime import datetime, timedelta
+from functools import cache
+from importlib import resources
 from typing import Literal
 
 import pyotp
@@ -33,10 +35,26 @@ def name_key(name: str) -> str:
 
 
 def is_weak(password: str, name: str) -> bool:
-    """Length is what counts: any characters will do."""
+    """Length is what counts, and that it is not what is tried first: any characters will do."""
     too_short = len(password) < SHORTEST_PASSWORD
     too_long = len(password.encode()) > passwords.LONGEST
-    return too_short or too_long or name_key(name) in name_key(password)
+    folded = name_key(password)
+    return too_short or too_long or name_key(name) in folded or _is_obvious(folded)
+
+
+def _is_obvious(folded: str) -> bool:
+    """A common one, or one piece again and again."""
+    repeats = folded in (folded * 2)[1:-1]
+    return repeats or folded in _common_passwords()
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    """Those that length alone does not refuse; the file says where they are from."""
+    text = (
+        resources.files("zxo.modules.operators").joinpath("common_passwords.txt").read_text("utf-8")
+    )
+    return frozenset(line for line in text.splitlines() if not line.startswith("#"))
 
 
 def new_secret() -> str:
