@@ -62,6 +62,7 @@ def test_bytes_that_are_not_utf_8_are_shown_as_such() -> None:
         [b"x" * 60, b"x" * 60],
         [b"x" * 60, b"x" * 60 + b"\n"],
         [b"data: " + b"x" * 60 + b"\n"] * 2,
+        [b"data\n"] * 101,
     ],
 )
 def test_a_line_or_an_event_without_end_is_refused(chunks: list[bytes]) -> None:

@@ -73,7 +73,7 @@ class EventReader:
         if field == b"event":
             self._name = value.decode(errors="replace")
         elif field == b"data":
-            self._size += len(value)
+            self._size += len(value) + 1
             if self._size > self._longest:
                 raise TooLong
             self._data.append(value.decode(errors="replace"))
