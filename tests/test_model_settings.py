@@ -1,10 +1,14 @@
 """What the environment may say about the coach's models."""
 
+import time
 from datetime import timedelta
 
 import pytest
 
+from tests.fakes.chat_completions import FakeChat, refuses, says
 from tests.test_settings import PRODUCTION, Load, load_from, refused
+from zxo.clients.models import Message, NoModelAnswers
+from zxo.context import language_models
 from zxo.modules.admin.service import HIDDEN, settings_in_force
 
 __all__ = ["load_from"]
@@ -144,3 +148,38 @@ def test_no_key_is_shown(load_from: Load) -> None:
     assert (shown["QWEN_API_KEY"], shown["DEEPSEEK_MODEL"]) == ("", "one")
     assert (shown["AI_PROVIDERS"], shown["AI_TOTAL_TIMEOUT"]) == (["deepseek"], "0:01:00")
     assert KEY not in str(shown)
+
+
+async def test_the_models_of_a_context_are_asked_as_the_settings_say(load_from: Load) -> None:
+    with FakeChat(KEY) as gone, FakeChat(KEY) as there:
+        gone.otherwise = refuses(404)
+        openai = {"OPENAI_API_KEY": KEY, "OPENAI_MODEL": "four", "OPENAI_BASE_URL": there.url}
+        deepseek = {**DEEPSEEK, "DEEPSEEK_BASE_URL": gone.url}
+        given = {"AI_PROVIDERS": "deepseek,openai", **openai, **deepseek}
+        models = language_models(load_from(**given))
+        assert models.configured
+        async with models.answer([Message("user", "好")], 77) as answer:
+            assert [piece async for piece in answer]
+        await models.close()
+
+    assert (answer.provider, answer.model) == ("openai", "four")
+    assert gone.asked[0].body["model"] == "one"
+    assert gone.asked[0].body["max_tokens"] == there.asked[0].body["max_completion_tokens"] == 77
+
+
+async def test_the_time_outs_of_the_settings_are_those_of_the_models(load_from: Load) -> None:
+    with FakeChat() as slow:
+        slow.otherwise = says("好", after=9.0)
+        given = {"AI_PROVIDERS": "ollama", **OLLAMA, "OLLAMA_BASE_URL": slow.url}
+        patience = {"AI_CONNECT_TIMEOUT": "1s", "AI_FIRST_TOKEN_TIMEOUT": "1s"}
+        models = language_models(load_from(**given, **patience))
+        began = time.monotonic()
+        with pytest.raises(NoModelAnswers):
+            async with models.answer([Message("user", "好")], 77):
+                raise AssertionError("it began")
+        assert 1 <= time.monotonic() - began < 4
+        await models.close()
+
+
+def test_without_a_provider_no_model_is_configured(load_from: Load) -> None:
+    assert not language_models(load_from()).configured
