@@ -11,8 +11,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from zxo.clients.aliyun_signature import Signer
+from zxo.clients.chat_provider import ChatProvider
 from zxo.clients.content_check import ContentCheck
 from zxo.clients.content_words import PACKAGED, WordList, read_words
+from zxo.clients.models import Models
 from zxo.clients.sms import API_VERSION, AliyunSms, LoggedSms, Sms
 from zxo.clients.web_push import WebPush
 from zxo.clients.wechat import Wechat
@@ -63,6 +65,7 @@ class Context:
     web_push: WebPush | None
     content: ContentCheck
     sms: Sms | None
+    models: Models
 
 
 def token_ring(settings: Settings) -> TokenRing:
@@ -116,6 +119,8 @@ async def open_context(
         sms = sms_sender(settings)
         if sms is not None:
             stack.push_async_callback(sms.close)
+        models = language_models(settings)
+        stack.push_async_callback(models.close)
         index = BlindIndex(settings.keys.index.get_secret_value())
         bus = Bus(valkey)
         ended_sessions = PolledSet(database, ENDED_SESSIONS)
@@ -143,6 +148,7 @@ async def open_context(
                 word_list(settings), wechat if settings.wechat.configured else None
             ),
             sms=sms,
+            models=models,
         )
 
 
@@ -176,6 +182,28 @@ def sms_sender(settings: Settings) -> Sms | None:
         return None if settings.production else LoggedSms()
     signer = Signer(sms.key_id, sms.key_secret.get_secret_value(), API_VERSION)
     return AliyunSms(signer, sms.sign_name, sms.template, sms.base_url)
+
+
+def language_models(settings: Settings) -> Models:
+    """Whoever is to be asked, in this order; nobody where nobody is configured."""
+    models = settings.models
+    providers = [
+        ChatProvider(
+            name,
+            provider.base_url,
+            provider.key.get_secret_value(),
+            provider.model,
+            # OpenAI's newer models refuse the old name, which is the only one that others know.
+            limit_name="max_completion_tokens" if name == "openai" else "max_tokens",
+            connect=models.connect_timeout.total_seconds(),
+        )
+        for name, provider in models.chosen.items()
+    ]
+    return Models(
+        providers,
+        first_token=models.first_token_timeout.total_seconds(),
+        total=models.total_timeout.total_seconds(),
+    )
 
 
 @asynccontextmanager

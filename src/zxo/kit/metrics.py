@@ -43,6 +43,23 @@ rate_limit_fallbacks = Counter(
     "rate_limit_fallbacks", "Questions of a limit that Valkey did not answer", ["limit"]
 )
 
+# Of each process: how calls of language models ended, and who is left alone for a while.
+model_calls = Counter(
+    "zxo_model_calls", "Calls of language models, by how they ended", ["provider", "outcome"]
+)
+model_first_token = Histogram(
+    "zxo_model_first_token_seconds",
+    "Seconds until a model's first piece of text, retries included",
+    ["provider"],
+    buckets=(0.1, 0.2, 0.5, 1, 2, 3, 5, 7.5, 10, 20, 60),
+)
+model_breaker_open = Gauge(
+    "zxo_model_breaker_open",
+    "Processes that leave the provider alone",
+    ["provider"],
+    multiprocess_mode="livesum",
+)
+
 # Finding a labelled child costs more than observing it.
 _children: dict[tuple[str, str, int], Histogram] = {}
 

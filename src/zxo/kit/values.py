@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-_EXAMPLE_SECRETS = ("your_", "changeme", "change-me", "secret", "example", "password")
+_EXAMPLE_SECRETS = ("your_", "changeme", "change-me", "secret", "example", "password", "sk-xxx")
 SHORTEST_SECRET = 32
 FEWEST_DIFFERENT = 8
 

@@ -20,6 +20,7 @@ from zxo.kit.values import aware, refuse_examples, split, upper
 from zxo.settings.base import Section, SettingsError
 from zxo.settings.keys import KeySettings, TokenSettings
 from zxo.settings.limits import LimitSettings
+from zxo.settings.models import ModelSettings
 from zxo.settings.outside import SmsSettings, WebPushSettings, WechatSettings
 from zxo.settings.servers import DatabaseSettings, ValkeySettings
 
@@ -27,6 +28,7 @@ __all__ = [
     "DatabaseSettings",
     "KeySettings",
     "LimitSettings",
+    "ModelSettings",
     "Section",
     "Settings",
     "SettingsError",
@@ -94,6 +96,7 @@ class Settings(Section):
     wechat: WechatSettings = Field(default_factory=WechatSettings)
     web_push: WebPushSettings = Field(default_factory=WebPushSettings)
     sms: SmsSettings = Field(default_factory=SmsSettings)
+    models: ModelSettings = Field(default_factory=ModelSettings)
 
     @property
     def production(self) -> bool:
@@ -135,7 +138,10 @@ class Settings(Section):
             WEB_PUSH_VAPID_KEY=self.web_push.key,
             SMS_ACCESS_KEY_SECRET=self.sms.key_secret,
         )
-        for section in (self.limits, self.web_push, self.sms, self.tokens, self.keys):
+        for section in (
+            *(self.limits, self.web_push, self.sms),
+            *(self.models, self.tokens, self.keys),
+        ):
             section.refuse_unsafe()
         return self
 
