@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.coach_exam.reading import BadExam, Exam, Point, Question, load, normalised
+from tests.coach_exam.reading import Point, Question, normalised
 
-__all__ = ["BadExam", "Exam", "Point", "Question", "Report", "Result", "Tally", "load", "score"]
+PASSES_AT = 0.85  # of the must-points, with no must-not said
 
 CLAUSE = re.compile(r"[。!?;,:]")
 # "This is not a lack of willpower" says the opposite of what a bare search would find in it.
@@ -85,6 +85,10 @@ class Report:
     @property
     def whole(self) -> Tally:
         return _sum(self.results)
+
+    @property
+    def passes(self) -> bool:
+        return self.whole.share >= PASSES_AT and not self.whole.violations
 
     def by_topic(self) -> dict[str, Tally]:
         return self._by(lambda question: question.topic)
