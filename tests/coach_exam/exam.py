@@ -16,9 +16,10 @@ DENIES = re.compile(
     r"|别(以为|觉得|信|相信|说|用|再|怪)|没有证据|没有一种|谁说|误以为|不用说|不该|不应"
 )
 REJECTS = re.compile(
-    r"^[”\"'』」)]*,?(这|那)?(种|个|样|类|句)?(了?的?(想法|念头|说法|话|误区|错觉|借口|谣言|心态)"
+    r"^,?(这|那)?(种|个|样|类|句)?(了?的?(想法|念头|说法|话|误区|错觉|借口|谣言|心态|时候)"
     r"|是?不对|是?错|是假|不成立)"
 )
+OPENING, CLOSING = "“\"'「『‘", "”\"'」』’"
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,11 @@ def asserts(text: str, point: Point) -> bool:
 
 
 def _denied(text: str, match: re.Match[str]) -> bool:
-    clause = CLAUSE.split(text[: match.start()])[-1] + match.group()
-    return bool(DENIES.search(clause) or REJECTS.search(text[match.end() :]))
+    """Or merely quoted, as the thoughts of somebody who is tempted are."""
+    before, after = text[: match.start()], text[match.end() :]
+    clause = CLAUSE.split(before)[-1] + match.group()
+    quoted = before[-1:] in tuple(OPENING) and after[:1] in tuple(CLOSING)
+    return bool(quoted or DENIES.search(clause) or REJECTS.search(after.lstrip(CLOSING)))
 
 
 @dataclass(frozen=True)
