@@ -1,9 +1,11 @@
 """Who sits the exam: the built-in coach, or the first of the configured providers that answers."""
 
-from zxo.clients.models import Message
+from rich.console import Console
+from rich.progress import track
 
 from tests.coach_exam.reading import Question
 from zxo import settings
+from zxo.clients.models import Message
 from zxo.context import Context, open_context
 from zxo.modules.coach import builtin, prompt, safety
 from zxo.modules.coach.models import Person
@@ -32,5 +34,6 @@ async def ask_configured(ctx: Context, question: str, person: Person) -> str:
 
 async def all_of_configured(questions: tuple[Question, ...]) -> list[str]:
     """One after the other: providers count requests a minute."""
+    asked = track(questions, "Asking", console=Console(stderr=True))
     async with open_context(settings.load(), role="exam") as ctx:
-        return [await ask_configured(ctx, each.question, each.person) for each in questions]
+        return [await ask_configured(ctx, each.question, each.person) for each in asked]
