@@ -1,8 +1,9 @@
 # make run    a fresh machine to a running service: needs only python3 (3.11 or newer)
 # make test   the quick tests          make test-all  every test
 # make check  what CI runs             make bench     the figures
+# make coach-exam   score the built-in coach; ARGS="--provider configured --verbose" for a model
 .POSIX:
-.PHONY: run setup setup-dev test test-all check lint bench lock clean help
+.PHONY: run setup setup-dev test test-all check lint bench coach-exam lock clean help
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -10,7 +11,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST = $(BIN)/python -m pytest
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 
 run: setup
 	@$(BIN)/zxo up
@@ -54,6 +55,9 @@ check: lint test-all
 
 bench: setup-dev
 	@$(BIN)/python -m bench
+
+coach-exam: setup-dev
+	@$(BIN)/python -m tests.coach_exam $(ARGS)
 
 # After a change of pyproject.toml; needs uv on the PATH.
 lock:
