@@ -161,11 +161,12 @@ async def test_the_whole_time_bounds_all_providers_together(
     made: Made, first: FakeChat, second: FakeChat
 ) -> None:
     first.otherwise = second.otherwise = hangs()
-    began = time.monotonic()
+    began, before = time.monotonic(), calls("second", "rested")
     with pytest.raises(NoModelAnswers):
         await told(made(first_token=0.3, total=0.3))
     assert time.monotonic() - began < 2.5
     assert second.asked == []
+    assert calls("second", "rested") - before == 1, "no time was left, which is no failure"
 
 
 async def test_a_model_that_thinks_first_is_alive(made: Made, first: FakeChat) -> None:
