@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from tests.clients.two_providers import ASKED, KEY
+from tests.clients.two_providers import ASKED, KEY, until
 from tests.fakes.chat_completions import (
     HANG,
     PATH,
@@ -264,6 +264,13 @@ async def test_a_refusal_without_end_is_not_read_to_its_end(
     began = time.monotonic()
     assert str(await failed(provider)) == "refused: 401"
     assert time.monotonic() - began < 2
+
+
+async def test_whatever_is_not_read_is_hung_up_on(fake: FakeChat, provider: ChatProvider) -> None:
+    fake.replies = [replace(page(), steps=[b"<html>", HANG])]
+    await failed(provider)
+    await until(lambda: fake.gone)
+    assert fake.open_now == 0
 
 
 @pytest.mark.parametrize("code", [KEY, "sk-{key}", "a" * 61, "a\nb", 17, None, {"a": "b"}])

@@ -72,7 +72,7 @@ async def test_an_answer_that_breaks_off_is_cut_and_nobody_else_is_asked(
     made: Made, first: FakeChat, second: FakeChat, reply: Reply
 ) -> None:
     first.otherwise = reply
-    before, heard = calls("first", "cut"), await heard_until_cut(made(total=0.6))
+    before, heard = calls("first", "cut"), await heard_until_cut(made(total=1.0))
 
     assert heard[:2] == ["深", "呼"]
     assert sum(len(text.encode()) for text in heard) <= 65_536
@@ -117,14 +117,18 @@ async def test_whoever_reads_slowly_is_cut_but_the_provider_is_not_to_blame(
     made: Made, first: FakeChat
 ) -> None:
     first.otherwise = says("深", "呼", "吸")
-    models = made(total=0.2)
-    for _ in range(6):
+    models = made(total=1.0)
+
+    async def read_slowly() -> None:
         async with models.answer(ASKED, 500) as answer:
             await anext(answer)
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(1.1)
             with pytest.raises(AnswerCut):
                 await anext(answer)
-    assert len(first.asked) == 6
+
+    await asyncio.gather(*(read_slowly() for _ in range(6)))
+    assert (await told(models))[0] == "first"
+    assert len(first.asked) == 7
 
 
 async def test_whoever_leaves_in_the_middle_hangs_up_at_once(made: Made, first: FakeChat) -> None:
@@ -186,7 +190,7 @@ async def test_an_error_of_whoever_listens_hangs_up_and_comes_out(
 
 
 async def test_a_piece_is_handed_on_as_soon_as_it_comes(made: Made, first: FakeChat) -> None:
-    first.otherwise = says(*(f"{number}，" for number in range(20)), between=0.03)
+    first.otherwise = says(*(f"{number}，" for number in range(20)), between=0.05)
     heard = {}
     async with made().answer(ASKED, 500) as answer:
         async for text in answer:
@@ -194,9 +198,9 @@ async def test_a_piece_is_handed_on_as_soon_as_it_comes(made: Made, first: FakeC
 
     sent = {data: at for data, at in first.sent if "，".encode() in data}
     delays = sorted(heard[f"{n}，"] - sent[piece(f"{n}，")] for n in range(20))
-    # Each before the next one was sent; half of them far sooner, whatever else this machine does.
-    assert delays[10] < 0.01
-    assert delays[-1] < 0.5
+    # Most of them long before the next one was sent, whatever else this machine does.
+    assert delays[10] < 0.05 / 2
+    assert delays[-1] < 1
 
 
 @pytest.mark.slow

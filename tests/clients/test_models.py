@@ -135,8 +135,8 @@ async def test_who_takes_too_long_to_begin_is_followed_by_the_next(
 ) -> None:
     first.otherwise = reply
     began = time.monotonic()
-    assert (await told(made(first_token=0.3)))[0] == "second"
-    assert 0.3 <= time.monotonic() - began < 2.5
+    assert (await told(made(first_token=0.5)))[0] == "second"
+    assert 0.5 <= time.monotonic() - began < 3
     await until(lambda: first.gone)
 
 
@@ -146,8 +146,8 @@ async def test_retries_are_part_of_the_time_to_begin(
     monkeypatch.setattr(chat_provider, "PAUSES", (0.2, 9.0))
     first.otherwise = refuses(503)
     began = time.monotonic()
-    assert (await told(made(first_token=0.5)))[0] == "second"
-    assert time.monotonic() - began < 2.5
+    assert (await told(made(first_token=1.0)))[0] == "second"
+    assert time.monotonic() - began < 4
     assert len(first.asked) == 2
 
 
@@ -161,17 +161,18 @@ async def test_the_whole_time_bounds_all_providers_together(
     made: Made, first: FakeChat, second: FakeChat
 ) -> None:
     first.otherwise = second.otherwise = hangs()
-    began = time.monotonic()
+    began, before = time.monotonic(), calls("second", "rested")
     with pytest.raises(NoModelAnswers):
         await told(made(first_token=0.3, total=0.3))
     assert time.monotonic() - began < 2.5
     assert second.asked == []
+    assert calls("second", "rested") - before == 1, "no time was left, which is no failure"
 
 
 async def test_a_model_that_thinks_first_is_alive(made: Made, first: FakeChat) -> None:
-    thinks = [part for _ in range(6) for part in (thought("嗯"), 0.1)]
+    thinks = [part for _ in range(6) for part in (thought("嗯"), 0.15)]
     first.otherwise = Reply([START, *thinks, piece("好"), STOP, DONE])
-    assert await told(made(first_token=0.3)) == ("first", "好")
+    assert await told(made(first_token=0.6)) == ("first", "好")
 
 
 async def test_a_model_that_only_thinks_is_given_up_in_the_end(made: Made, first: FakeChat) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from zxo.kit.sse import Event, EventReader, TooLong
 
 STREAM = (
-    "\ufeff: 保持连接\r\n\r\ndata: 深呼吸\r\rdata:a\ndata:  b\n\n"
+    "\ufeffdata: 深呼吸\r\r: 保持连接\r\n\r\ndata:a\r\ndata:  b\n\n"
     "event: error\ndata\r\n\r\nid: 7\n\n"
 )
 EVENTS = [Event("message", "深呼吸"), Event("message", "a\n b"), Event("error", "")]

@@ -128,12 +128,11 @@ class ChatProvider:
         try:
             return await self._http.send(request, stream=True)
         # Not the errors' text, nor the errors: they hold the request, and so the key.
-        except httpx.ConnectTimeout:
-            raise ProviderFailed("unreachable", "ConnectTimeout") from None
         except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
             # Also a connection kept from before, which the other side has given up meanwhile.
             raise ProviderFailed("unreachable", type(error).__name__, again=0.0) from None
         except httpx.HTTPError as error:
+            # ConnectTimeout among them: who does not answer the door will not do so now.
             raise ProviderFailed("unreachable", type(error).__name__) from None
 
     def _body(self, messages: Sequence[Message], max_tokens: int) -> dict[str, Any]:
