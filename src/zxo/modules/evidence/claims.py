@@ -1,0 +1,71 @@
+"""Reads the packaged data once, at import, and says what would be wrong with such data."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import resources
+
+import msgspec
+
+from zxo.modules.evidence.models import Claim, Entry, Milestone, Source
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of one data file, or of all of them together."""
+
+    sources: tuple[Source, ...] = ()
+    milestones: tuple[Milestone, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+
+def load() -> Evidence:
+    """All data files beside this one. Raises msgspec.ValidationError where one is malformed."""
+    files = sorted(resources.files(__package__).iterdir(), key=lambda file: file.name)
+    parts = [read(file.read_bytes()) for file in files if file.name.endswith(".toml")]
+    return Evidence(
+        sources=tuple(source for part in parts for source in part.sources),
+        milestones=tuple(milestone for part in parts for milestone in part.milestones),
+        claims=tuple(claim for part in parts for claim in part.claims),
+        entries=tuple(entry for part in parts for entry in part.entries),
+    )
+
+
+def read(toml: bytes) -> Evidence:
+    """One data file. Raises msgspec.ValidationError where it is malformed."""
+    return msgspec.toml.decode(toml, type=Evidence)
+
+
+def faults(evidence: Evidence) -> list[str]:
+    """What forbids to ship these claims: no source, an unknown or unused one, a name used twice."""
+    known = {source.id for source in evidence.sources}
+    cited = list(_cited(evidence))
+    used = {source for _, sources in cited for source in sources}
+    return [
+        *(f"{claim} names no source" for claim, sources in cited if not sources),
+        *(f"nobody knows the source {source}" for source in sorted(used - known)),
+        *(f"nothing rests on the source {source}" for source in sorted(known - used)),
+        *_twice("source", evidence.sources),
+        *_twice("milestone", evidence.milestones),
+        *_twice("claim", evidence.claims),
+        *_twice("entry", evidence.entries),
+    ]
+
+
+def _cited(evidence: Evidence) -> Iterator[tuple[str, Sequence[str]]]:
+    for claim in (*evidence.milestones, *evidence.claims, *evidence.entries):
+        yield claim.id, claim.sources
+    for milestone in evidence.milestones:
+        for difference in milestone.differs:
+            yield milestone.id, (difference.source,)
+
+
+def _twice(
+    kind: str, things: Iterable[Source] | Iterable[Milestone] | Iterable[Claim] | Iterable[Entry]
+) -> Iterator[str]:
+    seen: set[str] = set()
+    for thing in things:
+        if thing.id in seen:
+            yield f"two of the kind {kind} are called {thing.id}"
+        seen.add(thing.id)
+
+
+ALL = load()
