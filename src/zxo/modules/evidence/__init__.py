@@ -7,6 +7,7 @@ SOURCES = {source.id: source for source in ALL.sources}
 MILESTONES = ALL.milestones
 CLAIMS = {claim.id: claim for claim in ALL.claims}
 ENTRIES = {entry.id: entry for entry in ALL.entries}
+WORDS = ALL.words
 
 __all__ = [
     "ALL",
@@ -14,6 +15,7 @@ __all__ = [
     "ENTRIES",
     "MILESTONES",
     "SOURCES",
+    "WORDS",
     "Claim",
     "Difference",
     "Entry",

@@ -9,12 +9,16 @@ from zxo.modules.evidence.models import Claim, Entry, Milestone, Source
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of one data file, or of all of them together."""
+    """The content of one data file, or of all of them together.
+
+    `words`: ways of saying the same thing, a line for each thing that people ask about.
+    """
 
     sources: tuple[Source, ...] = ()
     milestones: tuple[Milestone, ...] = ()
     claims: tuple[Claim, ...] = ()
     entries: tuple[Entry, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
 
 
 def load() -> Evidence:
@@ -26,6 +30,7 @@ def load() -> Evidence:
         milestones=tuple(milestone for part in parts for milestone in part.milestones),
         claims=tuple(claim for part in parts for claim in part.claims),
         entries=tuple(entry for part in parts for entry in part.entries),
+        words=tuple(spellings for part in parts for spellings in part.words),
     )
 
 
