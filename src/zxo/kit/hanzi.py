@@ -84,6 +84,8 @@ _SIMPLIFIED = (
     "点党霉冬齐斋齿龄出龈啮龋龙庞龚龟"
 )
 _TABLE = str.maketrans(_TRADITIONAL, _SIMPLIFIED)
+# These are simplified characters too, in other words (著名, 乾坤): alike only for comparing.
+_ALIKE = str.maketrans("著乾妳於", "着干你于")
 
 
 def simplified(text: str) -> str:
@@ -94,4 +96,4 @@ def simplified(text: str) -> str:
 def plain(text: str) -> str:
     """`text` for comparing: width and case folded, simplified, letters and digits alone."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return simplified("".join(letter for letter in folded if letter.isalnum()))
+    return simplified("".join(filter(str.isalnum, folded))).translate(_ALIKE)

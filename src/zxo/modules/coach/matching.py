@@ -58,7 +58,7 @@ class Matcher:
         if not scores:
             return None
         whole = sum(weights.values())
-        first, second = (sorted(scores.values(), reverse=True) + [0.0])[:2]
+        first, second = [*sorted(scores.values(), reverse=True), 0.0][:2]
         name = max(scores, key=lambda each: scores[each])
         return Match(name, first / whole, (first - second) / whole)
 
