@@ -28,19 +28,27 @@ _ALIKE = str.maketrans("支吸", "根抽")
 
 
 class Match(NamedTuple):
-    """`score`: the share of the question that the entry explains, 0 to 1; `lead`: over the next."""
+    """`score`: the share of the question that the entry explains, 0 to 1; `lead`: over the next.
+
+    `on_subject`: whether the question says a word that only this subject has.
+    """
 
     name: str
     score: float
     lead: float
+    on_subject: bool
 
 
 class Matcher:
     """`questions`: examples by the name of their entry; `words`: spellings of the same thing."""
 
     def __init__(
-        self, questions: Mapping[str, Sequence[str]], words: Sequence[Sequence[str]]
+        self,
+        questions: Mapping[str, Sequence[str]],
+        words: Sequence[Sequence[str]],
+        subject: Sequence[str],
     ) -> None:
+        self._subject = _any_of(subject)
         self._words = [_any_of(spellings) for spellings in words]
         counts = {name: self._counted(examples) for name, examples in questions.items()}
         known = Counter(part for parts in counts.values() for part in parts)
@@ -60,7 +68,8 @@ class Matcher:
         whole = sum(weights.values())
         first, second = [*sorted(scores.values(), reverse=True), 0.0][:2]
         name = max(scores, key=lambda each: scores[each])
-        return Match(name, first / whole, (first - second) / whole)
+        on_subject = bool(self._subject.search(_comparable(question)))
+        return Match(name, first / whole, (first - second) / whole, on_subject)
 
     def _counted(self, examples: Sequence[str]) -> Counter[str]:
         return Counter(part for example in examples for part in dict(self._parts(example)))
@@ -77,8 +86,8 @@ class Matcher:
         asking = _asking(text)
         for letter, idle in zip(text, asking, strict=True):
             yield letter, _ASKING_WEIGHT if idle else 1.0
-        for (one, two), idle in zip(pairwise(text), pairwise(asking), strict=True):
-            yield one + two, _ASKING_WEIGHT if all(idle) else 1.0
+        for (one, two), both in zip(pairwise(text), pairwise(asking), strict=True):
+            yield one + two, _ASKING_WEIGHT if all(both) else 1.0
         for number, spellings in enumerate(self._words):
             if spellings.search(text):
                 yield f"#{number}", _WORD_WEIGHT

@@ -8,6 +8,7 @@ MILESTONES = ALL.milestones
 CLAIMS = {claim.id: claim for claim in ALL.claims}
 ENTRIES = {entry.id: entry for entry in ALL.entries}
 WORDS = ALL.words
+SUBJECT = ALL.subject
 
 __all__ = [
     "ALL",
@@ -15,6 +16,7 @@ __all__ = [
     "ENTRIES",
     "MILESTONES",
     "SOURCES",
+    "SUBJECT",
     "WORDS",
     "Claim",
     "Difference",

@@ -11,7 +11,8 @@ from zxo.modules.evidence.models import Claim, Entry, Milestone, Source
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of one data file, or of all of them together.
 
-    `words`: ways of saying the same thing, a line for each thing that people ask about.
+    `words`: ways of saying the same thing, a line for each thing that people ask about; `subject`:
+    words that show that smoking, or the coach, is spoken of at all.
     """
 
     sources: tuple[Source, ...] = ()
@@ -19,6 +20,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claims: tuple[Claim, ...] = ()
     entries: tuple[Entry, ...] = ()
     words: tuple[tuple[str, ...], ...] = ()
+    subject: tuple[str, ...] = ()
 
 
 def load() -> Evidence:
@@ -31,6 +33,7 @@ def load() -> Evidence:
         claims=tuple(claim for part in parts for claim in part.claims),
         entries=tuple(entry for part in parts for entry in part.entries),
         words=tuple(spellings for part in parts for spellings in part.words),
+        subject=tuple(word for part in parts for word in part.subject),
     )
 
 
@@ -56,11 +59,11 @@ def faults(evidence: Evidence) -> list[str]:
 
 
 def _cited(evidence: Evidence) -> Iterator[tuple[str, Sequence[str]]]:
-    for claim in (*evidence.milestones, *evidence.claims, *evidence.entries):
-        yield claim.id, claim.sources
+    yield from ((milestone.id, milestone.sources) for milestone in evidence.milestones)
+    yield from ((claim.id, claim.sources) for claim in evidence.claims)
+    yield from ((entry.id, entry.sources) for entry in evidence.entries)
     for milestone in evidence.milestones:
-        for difference in milestone.differs:
-            yield milestone.id, (difference.source,)
+        yield from ((milestone.id, (other.source,)) for other in milestone.differs)
 
 
 def _twice(

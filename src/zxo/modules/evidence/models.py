@@ -50,7 +50,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something the coach can say, and the questions that ask for it.
 
     `text` may hold {names} of the person's own figures: a line whose figures are not known is left
-    out, and `otherwise` then stands at its end. `topic` says for a list what can be asked.
+    out; `otherwise` stands in place of such lines where all of them are. `topic` says for a list
+    what can be asked.
     """
 
     id: str
