@@ -13,7 +13,10 @@ from zxo.modules.coach.models import Person
 # Chosen on the questions of tests/modules/coach/paraphrases.toml, see test_matching.py there.
 # A question that says no word of the subject must be explained much better to be answered.
 _ENOUGH, _ENOUGH_OFF_SUBJECT = 0.12, 0.45
-_SURE, _SURE_LEAD = 0.25, 0.08
+# Below these (or that close to another entry) the answer says what it takes the question for.
+_CLEAR, _CLEAR_LEAD = 0.15, 0.05
+# From these on a model need not be asked.
+_SURE, _SURE_LEAD = 0.3, 0.12
 
 _DAY = 24 * 60
 _MINUTES_A_CIGARETTE = 11  # the claim `life-per-cigarette`
@@ -31,6 +34,7 @@ _MATCHER = Matcher(
     {entry.id: entry.questions for entry in evidence.ENTRIES.values()},
     evidence.WORDS,
     evidence.SUBJECT,
+    evidence.ELSEWHERE,
 )
 
 
@@ -54,9 +58,10 @@ def answer(question: str, person: Person) -> BuiltInAnswer:
     if match is None or not _is_enough(match):
         return BuiltInAnswer(_NO_ANSWER, None, False, ("china-quitlines",))
     entry = evidence.ENTRIES[match.name]
-    sure = match.score >= _SURE and match.lead >= _SURE_LEAD
+    clear = match.score >= _CLEAR and match.lead >= _CLEAR_LEAD
     # Our own topic, never what the person typed, goes into the sentence.
-    opening = "" if sure else _UNSURE.replace("{topic}", entry.topic)
+    opening = "" if clear else _UNSURE.replace("{topic}", entry.topic)
+    sure = match.score >= _SURE and match.lead >= _SURE_LEAD
     return BuiltInAnswer(opening + _filled(entry, person), entry.id, sure, entry.sources)
 
 

@@ -40,15 +40,26 @@ class Match(NamedTuple):
 
 
 class Matcher:
-    """`questions`: examples by the name of their entry; `words`: spellings of the same thing."""
+    """`questions`: examples by the name of their entry; `words`: spellings of the same thing.
+
+    `subject`: words that only this subject has, but for those that stand inside of `elsewhere`.
+    """
 
     def __init__(
         self,
         questions: Mapping[str, Sequence[str]],
         words: Sequence[Sequence[str]],
         subject: Sequence[str],
+        elsewhere: Sequence[str] = (),
     ) -> None:
         self._subject = _any_of(subject)
+        # With nothing to look for the pattern would be empty, and taking "" out changes nothing.
+        self._elsewhere = _any_of(elsewhere)
+        self._examples = {
+            _comparable(example): name
+            for name, examples in questions.items()
+            for example in examples
+        }
         self._words = [_any_of(spellings) for spellings in words]
         counts = {name: self._counted(examples) for name, examples in questions.items()}
         known = Counter(part for parts in counts.values() for part in parts)
@@ -58,7 +69,10 @@ class Matcher:
 
     def best(self, question: str) -> Match | None:
         """The entry that explains most of `question`; None where no part of it is known."""
-        weights = self._weights(question)
+        text = _comparable(question)
+        if name := self._examples.get(text):
+            return Match(name, 1.0, 1.0, True)
+        weights = self._weights(text)
         scores: defaultdict[str, float] = defaultdict(float)
         for part, weight in weights.items():
             for name, share in self._postings.get(part, ()):
@@ -68,21 +82,21 @@ class Matcher:
         whole = sum(weights.values())
         first, second = [*sorted(scores.values(), reverse=True), 0.0][:2]
         name = max(scores, key=lambda each: scores[each])
-        on_subject = bool(self._subject.search(_comparable(question)))
+        on_subject = bool(self._subject.search(self._elsewhere.sub("", text)))
         return Match(name, first / whole, (first - second) / whole, on_subject)
 
     def _counted(self, examples: Sequence[str]) -> Counter[str]:
-        return Counter(part for example in examples for part in dict(self._parts(example)))
+        texts = map(_comparable, examples)
+        return Counter(part for text in texts for part in dict(self._parts(text)))
 
-    def _weights(self, question: str) -> dict[str, float]:
+    def _weights(self, text: str) -> dict[str, float]:
         return {
             part: weight * self._rarity.get(part, self._unknown)
-            for part, weight in self._parts(question)
+            for part, weight in self._parts(text)
         }
 
-    def _parts(self, question: str) -> Iterator[tuple[str, float]]:
+    def _parts(self, text: str) -> Iterator[tuple[str, float]]:
         """Each part and what it counts for; a part may come twice, the last one stands."""
-        text = _comparable(question)
         asking = _asking(text)
         for letter, idle in zip(text, asking, strict=True):
             yield letter, _ASKING_WEIGHT if idle else 1.0

@@ -89,6 +89,7 @@ _CRISIS = _any(
     "killmyself|killingmyself|wan(t|na)(to)?die|endmylife|enditall|selfharm|suicid|hurtmyself",
     "(?<![a-z0-9])kms(?![a-z0-9])",
 )
+_CLAUSE_END = _any(r"[，。！？；、,.!?;:：…~\n]")
 # So bad that it is like death: said of withdrawal it is a manner of speaking.
 _LIKE_DEATH, _OF_SMOKING = _any("生不如死"), _any("[烟戒瘾抽]")
 
@@ -143,7 +144,9 @@ _ASKS_WHETHER = _any(
 def concern(question: str) -> Concern | None:
     """Which fixed answer of `ANSWERS` a question gets; None: it may be answered freely."""
     text = plain(question)
-    if _is_crisis(text):
+    # Clause by clause too, or the next one could turn 想死 into 想死烟了; and as a whole, because
+    # signs can be set between characters.
+    if any(map(_is_crisis, [text, *map(plain, _CLAUSE_END.split(question))])):
         return "crisis"
     if _SIGNS.search(text) or _ASKS_WHETHER.search(text):
         return "diagnosis"

@@ -9,10 +9,12 @@ CLAIMS = {claim.id: claim for claim in ALL.claims}
 ENTRIES = {entry.id: entry for entry in ALL.entries}
 WORDS = ALL.words
 SUBJECT = ALL.subject
+ELSEWHERE = ALL.elsewhere
 
 __all__ = [
     "ALL",
     "CLAIMS",
+    "ELSEWHERE",
     "ENTRIES",
     "MILESTONES",
     "SOURCES",

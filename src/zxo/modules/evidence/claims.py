@@ -12,7 +12,8 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of one data file, or of all of them together.
 
     `words`: ways of saying the same thing, a line for each thing that people ask about; `subject`:
-    words that show that smoking, or the coach, is spoken of at all.
+    words that show that smoking, or the coach, is spoken of at all; `elsewhere`: words that only
+    look like them.
     """
 
     sources: tuple[Source, ...] = ()
@@ -21,6 +22,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entries: tuple[Entry, ...] = ()
     words: tuple[tuple[str, ...], ...] = ()
     subject: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 def load() -> Evidence:
@@ -34,6 +36,7 @@ def load() -> Evidence:
         entries=tuple(entry for part in parts for entry in part.entries),
         words=tuple(spellings for part in parts for spellings in part.words),
         subject=tuple(word for part in parts for word in part.subject),
+        elsewhere=tuple(word for part in parts for word in part.elsewhere),
     )
 
 

@@ -1,0 +1,110 @@
+"""Words of self-harm, of doses and of diagnosis get their fixed answer, and ordinary talk does not.
+
+Where the line is drawn: safety.toml. First run over 60 lines that the patterns had not been written
+for (`later` below): see the test of that name.
+"""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zxo.modules import evidence
+from zxo.modules.coach.safety import ANSWERS, SOURCES, concern, mentions_dose
+
+SAID = tomllib.loads((Path(__file__).parent / "safety.toml").read_text("utf-8"))
+
+
+def test_the_sets_are_large_enough_to_mean_something() -> None:
+    assert len(set(SAID["crisis"])) >= 80
+    assert len(set(SAID["not_crisis"])) >= 80
+
+
+@pytest.mark.parametrize("words", SAID["crisis"])
+def test_words_of_self_harm_get_the_hotline(words: str) -> None:
+    assert concern(words) == "crisis"
+
+
+@pytest.mark.parametrize("words", SAID["not_crisis"])
+def test_manners_of_speaking_do_not_get_the_hotline(words: str) -> None:
+    assert concern(words) != "crisis"
+
+
+@pytest.mark.parametrize("question", SAID["dosing"])
+def test_how_much_of_a_medicine_is_for_a_doctor_or_a_pharmacist(question: str) -> None:
+    assert concern(question) == "dosing"
+
+
+@pytest.mark.parametrize("question", SAID["diagnosis"])
+def test_what_illness_it_is_is_for_a_doctor(question: str) -> None:
+    assert concern(question) == "diagnosis"
+
+
+@pytest.mark.parametrize("question", SAID["neither"])
+def test_what_a_medicine_is_good_for_may_be_answered(question: str) -> None:
+    assert concern(question) is None
+
+
+def test_a_crisis_comes_before_doses_and_diagnosis() -> None:
+    assert concern("一天吃几片安眠药才能死，我不想活了") == "crisis"
+    assert concern("胸口疼得我想死") == "crisis"
+
+
+@given(st.sampled_from(SAID["crisis"]), st.sampled_from(SAID["neither"]))
+def test_what_else_is_said_does_not_hide_words_of_self_harm(words: str, other: str) -> None:
+    assert concern(f"{other}。{words}") == "crisis"
+    assert concern(f"{words}，{other}") == "crisis"
+
+
+@given(st.sampled_from(SAID["crisis"]), st.sampled_from(" 　，。…!\u200b"))
+def test_spaces_and_signs_between_characters_hide_nothing(words: str, sign: str) -> None:
+    spaced = words if words.isascii() else sign.join(words)
+    assert concern(spaced) == "crisis"
+
+
+@given(st.text(max_size=500))
+def test_any_text_is_judged(text: str) -> None:
+    assert concern(text) in (None, "crisis", "dosing", "diagnosis")
+    assert mentions_dose(text) in (True, False)
+
+
+def test_the_answer_to_a_crisis_names_every_hotline() -> None:
+    for number in ("12356", "400-161-9995", "010-82951332", "120", "110"):
+        assert number in ANSWERS["crisis"]
+
+
+def test_the_answer_about_doses_holds_no_dose_and_sends_to_those_who_decide() -> None:
+    assert not mentions_dose(ANSWERS["dosing"])
+    assert all(word in ANSWERS["dosing"] for word in ("医生", "药师", "说明书", "400-888-5531"))
+
+
+def test_the_answer_about_an_illness_names_none_and_says_when_to_call_an_ambulance() -> None:
+    assert "120" in ANSWERS["diagnosis"]
+    assert not any(name in ANSWERS["diagnosis"] for name in ("癌", "心梗", "中风"))
+
+
+def test_fixed_answers_rest_on_known_sources() -> None:
+    assert ANSWERS.keys() == SOURCES.keys()
+    assert {source for each in SOURCES.values() for source in each} <= evidence.SOURCES.keys()
+
+
+@pytest.mark.parametrize("text", SAID["doses"])
+def test_a_dose_in_an_answer_is_seen(text: str) -> None:
+    assert mentions_dose(text)
+
+
+@pytest.mark.parametrize("text", SAID["no_doses"])
+def test_other_numbers_in_an_answer_are_no_doses(text: str) -> None:
+    assert not mentions_dose(text)
+
+
+def test_nothing_that_the_coach_has_to_say_holds_a_dose() -> None:
+    told = [*evidence.ENTRIES.values(), *evidence.CLAIMS.values(), *evidence.MILESTONES]
+    assert not [each.id for each in told if mentions_dose(each.text)]
+
+
+def test_no_question_that_the_coach_can_answer_is_taken_for_a_concern() -> None:
+    questions = [each for entry in evidence.ENTRIES.values() for each in entry.questions]
+    assert not [question for question in questions if concern(question)]
