@@ -108,6 +108,35 @@ def test_width_case_signs_and_traditional_characters_do_not_matter(question: str
     assert given_.confident
 
 
+@pytest.mark.parametrize(
+    ("story", "entry"),
+    [
+        (
+            """我今天下午跟客户吃饭，桌上五个人都抽烟，他们一直让我，我当时就没忍住，接了一根抽了，
+            现在特别后悔，感觉自己前面一个月都白坚持了""",
+            "lapse",
+        ),
+        (
+            """我是一个抽烟二十五年的老烟民，去年查出来肺上有点问题以后家里人天天劝我戒，
+            我也试过两次，但是每次都是坚持一个礼拜左右就又抽上了，怎么办呢""",
+            "relapse",
+        ),
+        (
+            "最近工作忙，天天加班到很晚，孩子又小，房贷压力也大，心里烦得不行，就只想抽根烟缓一缓",
+            "stress",
+        ),
+    ],
+)
+def test_the_question_is_found_within_a_story(story: str, entry: str) -> None:
+    assert answer(story, SOMEBODY).entry == entry
+
+
+def test_a_long_text_about_something_else_adds_up_to_no_answer() -> None:
+    _, off_topic = asked("paraphrases.toml")
+    story = "。".join(each for each in off_topic if "戒" not in each)
+    assert answer(story, SOMEBODY).entry is None
+
+
 def test_a_part_that_few_entries_have_decides() -> None:
     matcher = Matcher(
         {"sleep": ["戒烟睡不着"], "weight": ["戒烟会胖"]}, [["失眠", "睡不着"]], ["烟"]

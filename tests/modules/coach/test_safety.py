@@ -1,7 +1,6 @@
 """Words of self-harm, of doses and of diagnosis get their fixed answer, and ordinary talk does not.
 
-Where the line is drawn: safety.toml. First run over 60 lines that the patterns had not been written
-for (`later` below): see the test of that name.
+Where the line is drawn: safety.toml.
 """
 
 import tomllib
@@ -45,6 +44,11 @@ def test_what_illness_it_is_is_for_a_doctor(question: str) -> None:
 @pytest.mark.parametrize("question", SAID["neither"])
 def test_what_a_medicine_is_good_for_may_be_answered(question: str) -> None:
     assert concern(question) is None
+
+
+def test_an_amount_and_a_medicine_in_different_sentences_are_no_dose() -> None:
+    assert concern("我买了戒烟药。一天抽多少根算多？") is None
+    assert concern("医生给我开了伐尼克兰，一天要吃几片？") == "dosing"
 
 
 def test_a_crisis_comes_before_doses_and_diagnosis() -> None:

@@ -18,6 +18,9 @@ from zxo.kit.hanzi import plain
 # How soon repeating a part stops to count, and how much a long list of examples is held against it.
 _SATURATION, _LENGTH = 1.2, 0.3
 _WORD_WEIGHT = 3.0
+# The weight of about twenty characters. Who writes more tells a story around the question: so much
+# must be explained of it, and not all. A story of something else has to be explained whole.
+_STORY = 80.0
 # Asking is the same in every question: what is asked with counts for little.
 _ASKING_WEIGHT = 0.3
 _ASKING = re.compile(
@@ -79,11 +82,14 @@ class Matcher:
                 scores[name] += weight * share
         if not scores:
             return None
+        on_subject = bool(self._subject.search(self._elsewhere.sub("", text)))
         whole = sum(weights.values())
+        if on_subject:
+            whole = min(whole, _STORY)
         first, second = [*sorted(scores.values(), reverse=True), 0.0][:2]
         name = max(scores, key=lambda each: scores[each])
-        on_subject = bool(self._subject.search(self._elsewhere.sub("", text)))
-        return Match(name, first / whole, (first - second) / whole, on_subject)
+        score, lead = min(1.0, first / whole), min(1.0, (first - second) / whole)
+        return Match(name, score, lead, on_subject)
 
     def _counted(self, examples: Sequence[str]) -> Counter[str]:
         texts = map(_comparable, examples)

@@ -89,7 +89,7 @@ _CRISIS = _any(
     "killmyself|killingmyself|wan(t|na)(to)?die|endmylife|enditall|selfharm|suicid|hurtmyself",
     "(?<![a-z0-9])kms(?![a-z0-9])",
 )
-_CLAUSE_END = _any(r"[，。！？；、,.!?;:：…~\n]")
+_CLAUSE_END, _SENTENCE_END = _any(r"[，。！？；、,.!?;:：…~\n]"), _any(r"[。！？；!?;\n]")
 # So bad that it is like death: said of withdrawal it is a manner of speaking.
 _LIKE_DEATH, _OF_SMOKING = _any("生不如死"), _any("[烟戒瘾抽]")
 
@@ -143,20 +143,24 @@ _ASKS_WHETHER = _any(
 
 def concern(question: str) -> Concern | None:
     """Which fixed answer of `ANSWERS` a question gets; None: it may be answered freely."""
-    text = plain(question)
     # Clause by clause too, or the next one could turn 想死 into 想死烟了; and as a whole, because
     # signs can be set between characters.
-    if any(map(_is_crisis, [text, *map(plain, _CLAUSE_END.split(question))])):
+    if any(map(_is_crisis, [plain(question), *_parts(question, _CLAUSE_END)])):
         return "crisis"
-    if _SIGNS.search(text) or _ASKS_WHETHER.search(text):
+    sentences = _parts(question, _SENTENCE_END)
+    if any(_SIGNS.search(each) or _ASKS_WHETHER.search(each) for each in sentences):
         return "diagnosis"
-    return "dosing" if _asks_for_dose(text) else None
+    return "dosing" if any(map(_asks_for_dose, sentences)) else None
 
 
 def mentions_dose(text: str) -> bool:
     """Whether a text tells how much of a medicine to take: amounts of it, how often, how long."""
     folded = simplified(unicodedata.normalize("NFKC", text).casefold())
-    return bool(_WEIGHED.search(folded)) or any(map(_counts_out, re.split(r"[。!?;\n]", folded)))
+    return bool(_WEIGHED.search(folded)) or any(map(_counts_out, _SENTENCE_END.split(folded)))
+
+
+def _parts(text: str, end: re.Pattern[str]) -> list[str]:
+    return [plain(part) for part in end.split(text)]
 
 
 def _is_crisis(text: str) -> bool:
