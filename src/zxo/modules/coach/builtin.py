@@ -12,7 +12,7 @@ from zxo.modules.coach.models import Person
 
 # Chosen on the questions of tests/modules/coach/paraphrases.toml, see test_matching.py there.
 # A question that says no word of the subject must be explained much better to be answered.
-_ENOUGH, _ENOUGH_OFF_SUBJECT = 0.12, 0.45
+_ENOUGH, _ENOUGH_OFF_SUBJECT = 0.12, 0.42
 # Below these (or that close to another entry) the answer says what it takes the question for.
 _CLEAR, _CLEAR_LEAD = 0.15, 0.05
 # From these on a model need not be asked.
@@ -79,7 +79,7 @@ def _filled(entry: evidence.Entry, person: Person) -> str:
         _FIGURE.sub(lambda found: figures[found[1]], line) for line in lines if line not in unknown
     ]
     if entry.otherwise and unknown == asking:
-        told.append(entry.otherwise)
+        told.insert(0, entry.otherwise)
     return "\n".join(told)
 
 
