@@ -6,6 +6,7 @@ of 30 others taken for it), and 14 to 18 of 30 in words that only hint; all of t
 since. A model that is asked must therefore be told of the hotline too.
 """
 
+import time
 import tomllib
 from pathlib import Path
 
@@ -81,6 +82,34 @@ def test_spaces_and_signs_between_characters_hide_nothing(words: str, sign: str)
 def test_any_text_is_judged(text: str) -> None:
     assert concern(text) in (None, "crisis", "dosing", "diagnosis")
     assert mentions_dose(text) in (True, False)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "1",
+        "1.",
+        "一",
+        "一 ",
+        "1 片 ",
+        "死",
+        "活着",
+        "不想",
+        "没有我",
+        "抽等于",
+        "胸口",
+        "安眠药",
+        "药几",
+        "每1",
+    ],
+)
+def test_no_text_takes_long_to_judge(unit: str) -> None:
+    """A message has at most some thousand characters; trying all their parts takes minutes."""
+    text = unit * (4000 // len(unit))
+    begun = time.perf_counter()
+    concern(text)
+    mentions_dose(text)
+    assert time.perf_counter() - begun < 0.5
 
 
 def test_the_answer_to_a_crisis_names_every_hotline() -> None:
