@@ -74,8 +74,9 @@ def test_common_questions_are_answered_without_asking_a_model(question: str, ent
 def test_the_hours_and_reasons_of_the_person_are_told() -> None:
     said = answer("我什么时候最容易想抽", SOMEBODY)
     assert said.entry == "my-peaks"
-    assert "9 次烟瘾，多在 10、14、20 点" in said.text
+    assert "烟瘾多在 10、14、20 点" in said.text
     assert "起因：压力 5 次、社交 3 次、其他 1 次" in said.text
+    assert "最近 7 天记了 9 次烟瘾" in said.text
     assert "习惯 0" not in said.text
 
 

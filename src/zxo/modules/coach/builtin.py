@@ -114,8 +114,9 @@ def _since_quitting(person: Person) -> Iterator[tuple[str, str]]:
 
 
 def _of_cravings(person: Person) -> Iterator[tuple[str, str]]:
-    if person.cravings:
-        yield "cravings", str(person.cravings)
+    if not person.cravings:
+        return
+    yield "cravings", str(person.cravings)
     if person.peak_hours:
         yield "peak_hours", "、".join(map(str, person.peak_hours)) + " 点"
     if person.hour in person.peak_hours:
