@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zxo.kit.hanzi import plain, simplified
 from zxo.modules import evidence
 from zxo.modules.coach.safety import ANSWERS, SOURCES, concern, mentions_dose
 
@@ -72,10 +73,14 @@ def test_the_next_clause_does_not_turn_the_words_into_a_manner_of_speaking() -> 
     assert concern("我想死烟了") is None
 
 
-@given(st.sampled_from(SAID["crisis"]), st.sampled_from(" 　，。…!\u200b"))
-def test_spaces_and_signs_between_characters_hide_nothing(words: str, sign: str) -> None:
-    spaced = words if words.isascii() else sign.join(words)
-    assert concern(spaced) == "crisis"
+# Of one clause: between two, 想死，烟 would read as a manner of speaking when all signs are gone.
+CLAUSES = [words for words in SAID["crisis"] if plain(words) == simplified(words) != "kms"]
+
+
+@pytest.mark.parametrize("sign", [" ", "　", "，", "。", "…", "!", "\u200b", "|"])
+def test_spaces_and_signs_between_characters_hide_nothing(sign: str) -> None:
+    assert len(CLAUSES) > 150
+    assert not [words for words in CLAUSES if concern(sign.join(words)) != "crisis"]
 
 
 @given(st.text(max_size=500))
