@@ -8,9 +8,11 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
+
+from tests.fakes.loopback import Loopback
 
 KEY_ID, KEY_SECRET = "test-key-id", "aliyun-test-secret"
 SIGN_NAME, TEMPLATE = "戒烟勇士", "SMS_123456789"
@@ -21,12 +23,7 @@ SIGNED = {
 Answer = tuple[int, dict[str, Any]]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-
-class FakeAliyun:
+class FakeAliyun(Loopback):
     """Answers SendSms. `sent` maps a number to the codes that reached it."""
 
     def __init__(self) -> None:
@@ -37,21 +34,8 @@ class FakeAliyun:
         self.cut = False  # send, and hang up without an answer
         self.requests = 0
         self._nonces: set[str] = set()
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        super().__init__(self._handler())
         self._turn = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> "FakeAliyun":
-        serving = {"poll_interval": 0.02}
-        threading.Thread(target=self._server.serve_forever, kwargs=serving, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def last(self, number: str) -> str:
         """The newest code on this phone."""

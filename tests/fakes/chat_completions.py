@@ -13,8 +13,10 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal
+
+from tests.fakes.loopback import Loopback
 
 CUT: Literal["cut"] = "cut"  # close the connection without an end
 RESET: Literal["reset"] = "reset"  # the same, as if the machine had died
@@ -135,12 +137,7 @@ class ClientGone(Exception):
     """Nobody listens any more."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 512
-
-
-class FakeChat:
+class FakeChat(Loopback):
     """Answers with `replies`, one a request, then with `otherwise`.
 
     `key`: any other is refused. `sent`: when each step's bytes were sent (monotonic seconds).
@@ -157,25 +154,12 @@ class FakeChat:
         self.open_now = self.most_at_once = 0
         self.gone: list[float] = []  # when a client went away in the middle
         self._turn = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
-
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(type("Handler", (_Handler,), {"fake": self}))
 
     @property
     def url(self) -> str:
         """The base URL to configure."""
         return f"{self.origin}/v1"
-
-    def __enter__(self) -> "FakeChat":
-        serving = {"poll_interval": 0.02}
-        threading.Thread(target=self._server.serve_forever, kwargs=serving, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def reply_to(self, asked: Asked) -> Reply:
         with self._turn:

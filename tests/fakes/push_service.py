@@ -8,17 +8,18 @@ import hashlib
 import hmac
 import json
 import re
-import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, NamedTuple
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.fakes.loopback import Loopback
 
 DAY = 86_400
 MOST_BYTES = 4096
@@ -83,12 +84,7 @@ class Pushed(NamedTuple):
     headers: dict[str, str]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-
-class FakePushService:
+class FakePushService(Loopback):
     """Answers as the vendors' services do; `failures` come first, one a request."""
 
     def __init__(self) -> None:
@@ -99,20 +95,7 @@ class FakePushService:
         self.tries: list[str] = []  # paths
         self.pushed: list[Pushed] = []
         self._browsers: dict[str, Browser] = {}
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> "FakePushService":
-        serving = {"poll_interval": 0.02}
-        threading.Thread(target=self._server.serve_forever, kwargs=serving, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._handler())
 
     def browser(self) -> Browser:
         path = f"/wpush/v2/secret-{len(self._browsers) + 1}"

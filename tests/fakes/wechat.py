@@ -5,9 +5,11 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.fakes.loopback import Loopback
 
 APP_ID, APP_SECRET = "wx-test", "wechat-test-secret"
 SESSION_KEY = "tiihtNczf5v6AKRyjwEUhQ=="
@@ -27,12 +29,7 @@ ERRORS = {
 }
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128  # many phones log in at once
-
-
-class FakeWechat:
+class FakeWechat(Loopback):
     """Answers code2session, stable_token, subscribe/send and getuserphonenumber.
 
     A code is good once; `codes` maps it to an openid. `consents` counts, by (openid, template),
@@ -48,7 +45,7 @@ class FakeWechat:
         self.delay = 0.0
         self.cut = False  # do what was asked for, and hang up without an answer
         self.requests: list[dict[str, str]] = []
-        self._server = _Server(("127.0.0.1", 0), self._handler())
+        super().__init__(self._handler())
         self._turn = threading.Lock()
 
         self.token = "access-1"
@@ -71,20 +68,6 @@ class FakeWechat:
         self.send_failures: list[int] = []
         self.sends: list[dict[str, Any]] = []  # every try that came with a good token
         self.messages: list[dict[str, Any]] = []  # what reached people
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> "FakeWechat":
-        # Stopping waits for the next look at the flag: half a second by default.
-        serving = {"poll_interval": 0.02}
-        threading.Thread(target=self._server.serve_forever, kwargs=serving, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def issue(self, openid: str) -> str:
         """A fresh login code, as the mini program gets one for whoever holds the phone."""

@@ -1,7 +1,7 @@
 """Lists a page at a time: `limit` and an opaque `cursor` that says where the last page ended."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -31,6 +31,17 @@ class InvalidCursor(BadRequest):
     """The cursor is not one that this list gave out."""
 
     code, message = "invalid_cursor", "分页参数无效"
+
+
+def cut(
+    found: Sequence[T], limit: int, position: Callable[[T], object]
+) -> tuple[Sequence[T], str | None]:
+    """The page of a list of which one more than `limit` was asked for, and its nextCursor.
+
+    `position`: where a page ends that has this as its last.
+    """
+    page = found[:limit]
+    return page, encode_cursor(position(page[-1])) if len(found) > limit else None
 
 
 def encode_cursor(position: object) -> str:

@@ -17,7 +17,7 @@ from zxo.http import BearerToken, Ctx, CurrentUser, router
 from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
-from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cursor
+from zxo.kit.pages import Cursor, InvalidCursor, Limit, cut, decode_cursor
 from zxo.kit.web import ok
 from zxo.modules import phones
 from zxo.modules.auth import service
@@ -108,8 +108,7 @@ async def list_sessions(
 ) -> Response:
     after = decode_cursor(cursor, tuple[datetime, UUID])
     sessions = await service.list_sessions(ctx, caller.user_id, after, limit + 1)
-    page, more = sessions[:limit], len(sessions) > limit
-    last = encode_cursor((page[-1].created_at, page[-1].id)) if more else None
+    page, last = cut(sessions, limit, lambda one: (one.created_at, one.id))
     items = [SessionItem.of(session, caller.session_id) for session in page]
     return ok(ctx.clock, SessionList(items, last))
 

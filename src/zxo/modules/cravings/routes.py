@@ -11,7 +11,7 @@ from zxo.kit.dates import CalendarDate
 from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
-from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cursor
+from zxo.kit.pages import Cursor, InvalidCursor, Limit, cut, decode_cursor
 from zxo.kit.web import ok
 from zxo.modules.cravings import service
 from zxo.modules.cravings.errors import InvalidSpan, NoSuchCraving
@@ -59,8 +59,7 @@ async def list_cravings(
     span = await service.asked_span(ctx, caller.user_id, start, end)
     after = decode_cursor(cursor, Position)
     found, totals = await service.page(ctx, caller.user_id, span, after, limit + 1)
-    page, more = found[:limit], len(found) > limit
-    following = encode_cursor(Position(page[-1].recorded_date, page[-1].id)) if more else None
+    page, following = cut(found, limit, lambda one: Position(one.recorded_date, one.id))
     records = [CravingReply.of(craving) for craving in page]
     return ok(ctx.clock, CravingList(records, CravingSummary.of(totals), following))
 

@@ -6,7 +6,7 @@ from zxo.http import Ctx, CurrentUser, router
 from zxo.kit.errors import Unauthorized
 from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
-from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cursor
+from zxo.kit.pages import Cursor, InvalidCursor, Limit, cut, decode_cursor
 from zxo.kit.web import ok
 from zxo.modules.membership import service
 from zxo.modules.membership.errors import (
@@ -54,6 +54,5 @@ async def history(
 ) -> Response:
     before = decode_cursor(cursor, RowId)
     found = await service.history(ctx, caller.user_id, before, limit + 1)
-    page, more = found[:limit], len(found) > limit
-    following = encode_cursor(page[-1].id) if more else None
+    page, following = cut(found, limit, lambda one: one.id)
     return ok(ctx.clock, RedeemHistory([UsageReply.of(usage) for usage in page], following))

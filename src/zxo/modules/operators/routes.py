@@ -9,7 +9,7 @@ from starlette.responses import Response
 from zxo.http import Ctx, address_of, router
 from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
-from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cursor
+from zxo.kit.pages import Cursor, InvalidCursor, Limit, cut, decode_cursor
 from zxo.kit.web import ok
 from zxo.modules.operators import service, sessions
 from zxo.modules.operators.errors import (
@@ -143,6 +143,5 @@ async def audit(
     ctx: Ctx, _: RequireViewer, target: Target = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     found = await service.audit(ctx, decode_cursor(cursor, int), target, limit + 1)
-    page, more = found[:limit], len(found) > limit
-    following = encode_cursor(page[-1].id) if more else None
+    page, following = cut(found, limit, lambda one: one.id)
     return ok(ctx.clock, AuditList([AuditReply.of(line) for line in page], following))
