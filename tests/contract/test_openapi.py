@@ -134,6 +134,8 @@ def test_every_answer_has_a_schema_and_a_request_id(
     for status, response in operation["responses"].items():
         assert response["description"]
         assert "X-Request-Id" in response["headers"]
+        if set(response["content"]) == {"text/event-stream"}:
+            continue  # its events have no form that OpenAPI 3.1 could tell
         schema = response["content"]["application/json"]["schema"]
         if int(status) < 300:
             assert schema["properties"]["code"] == {"const": int(status)}

@@ -2,11 +2,12 @@
 
 import asyncio
 
+import pytest
 import redis.asyncio as redis
 
 from zxo.embedded import Endpoints
 from zxo.kit.live import Bus
-from zxo.kit.tasks import end
+from zxo.kit.tasks import end, see_through
 
 
 async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
@@ -64,3 +65,30 @@ async def test_who_is_ended_while_ending_others_leaves_none_of_them_behind() -> 
     assert outer.cancelled()
     assert inner.done()
     assert swallowed == 3
+
+
+async def test_work_that_is_seen_through_ends_though_whoever_waits_is_cancelled_twice() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        await asyncio.sleep(0.05)
+        ended.set()
+
+    waiting = asyncio.create_task(see_through(work()))
+    for _ in range(2):
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert ended.is_set()
+
+
+async def test_what_work_returns_and_raises_gets_to_whoever_sees_it_through() -> None:
+    async def work(fails: bool) -> str:
+        if fails:
+            raise ValueError("it failed")
+        return "done"
+
+    assert await see_through(work(False)) == "done"
+    with pytest.raises(ValueError, match="it failed"):
+        await see_through(work(True))

@@ -73,7 +73,12 @@ def failure_response(
             data=error.data,
         )
         return json_response(problem, error.status, PROBLEM, error.headers)
-    failure = Failure(
+    failure = _envelope(error, clock, request_id)
+    return json_response(failure, error.status, headers=error.headers)
+
+
+def _envelope(error: AppError, clock: Clock, request_id: str) -> Failure:
+    return Failure(
         code=error.status,
         message=error.message,
         error=error.detail,
@@ -82,14 +87,11 @@ def failure_response(
         timestamp=clock.timestamp_ms(),
         data=error.data,
     )
-    return json_response(failure, error.status, headers=error.headers)
 
 
 def respond(request: Request, error: Exception, clock: Clock) -> Response:
     """The answer to `request` for `error`, logged where an operator should see it."""
-    told = as_app_error(error)
-    if told.status >= 500:
-        _log(error, told)
+    told = _told(error)
     return failure_response(
         told,
         clock=clock,
@@ -97,6 +99,18 @@ def respond(request: Request, error: Exception, clock: Clock) -> Response:
         path=request.scope["path"],
         accept=request.headers.get("accept", ""),
     )
+
+
+def in_answer(request: Request, error: Exception, clock: Clock) -> Failure:
+    """The envelope for an answer to `request` that has begun already, logged like any other."""
+    return _envelope(_told(error), clock, request.scope.get("request_id", ""))
+
+
+def _told(error: Exception) -> AppError:
+    told = as_app_error(error)
+    if told.status >= 500:
+        _log(error, told)
+    return told
 
 
 def install(app: FastAPI, clock: Clock) -> None:

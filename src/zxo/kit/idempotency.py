@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 KEEP = "24 hours"
 # A run that has not answered by then was killed: the next twin takes its place.
-ABANDONED_SECONDS = 60
+ABANDONED_SECONDS = 120
 _RELEASED = {401, 429}
 LONGEST_STREAM = 256 * 1024  # bytes that are held, and kept, of one
 

@@ -1,12 +1,14 @@
 """OpenAPI for answers that are structs: their schemas come from msgspec, with the envelope."""
 
 from collections.abc import Callable, Collection, Iterator
+from types import UnionType
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
+from starlette.responses import Response
 
 from zxo.kit.errors import (
     AppError,
@@ -71,15 +73,21 @@ _REFERENCE = "#/components/schemas/{name}"
 _documented: dict[type[Reply], dict[str, Any]] = {}
 
 
-def answers(data: type[Reply] | None, *errors: type[AppError], status: int = 200) -> dict[str, Any]:
-    """Arguments for a route decorator: what it answers with, and which failures to expect."""
-    return {
-        "status_code": status,
-        "responses": {
-            status: {"description": "成功", "content": _json(_envelope(data, status))},
-            **_failures(errors),
-        },
-    }
+def answers(
+    data: type[Reply] | UnionType | None,
+    *errors: type[AppError],
+    status: int = 200,
+    content: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Arguments for a route decorator: what it answers with, and which failures to expect.
+
+    `content`: of an answer that is no envelope, by media type.
+    """
+    told = content or _json(_envelope(data, status))
+    responses = {status: {"description": "成功", "content": told}, **_failures(errors)}
+    # The default class would have JSON added to its content.
+    other = {"response_class": Response} if content else {}
+    return {"status_code": status, "responses": responses, **other}
 
 
 def _failures(errors: Collection[type[AppError]]) -> dict[int | str, dict[str, Any]]:
@@ -106,7 +114,7 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-def _envelope(data: type[Reply] | None, status: int) -> dict[str, Any]:
+def _envelope(data: type[Reply] | UnionType | None, status: int) -> dict[str, Any]:
     return {
         "type": "object",
         "required": ["code", "message", "data", "timestamp"],
@@ -120,7 +128,9 @@ def _envelope(data: type[Reply] | None, status: int) -> dict[str, Any]:
     }
 
 
-def _reference(data: type[Reply]) -> dict[str, Any]:
+def _reference(data: type[Reply] | UnionType) -> dict[str, Any]:
+    if isinstance(data, UnionType):
+        return {"oneOf": [_reference(kind) for kind in data.__args__]}
     if data not in _documented:
         _documented[data] = {}
     return {"$ref": _REFERENCE.format(name=data.__name__)}

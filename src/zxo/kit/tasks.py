@@ -1,8 +1,10 @@
-"""Ending background tasks for certain."""
+"""Ending background tasks for certain, and work that must come to its end."""
 
 import asyncio
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 0.1
 
@@ -25,3 +27,20 @@ async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
             pending = {task for task in pending if not task.done()}
     if cancelled:
         raise asyncio.CancelledError
+
+
+async def see_through(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns. It ends by itself, however often whoever waits for it is cancelled.
+
+    A cancellation is raised afterwards, in place of what came out.
+    """
+    task, cancelled = asyncio.ensure_future(work), False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        task.exception()  # seen, whatever it was
+        raise asyncio.CancelledError
+    return task.result()
