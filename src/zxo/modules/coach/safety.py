@@ -122,6 +122,12 @@ _HOW_MUCH = _any(
     "[吃用服贴嚼含](要|得|该)?(吃|用|服|贴)?(多久|多长时间)|(隔|间隔|每)(多久|几)|疗程",
     "饭前|饭后吃|什么时候(吃|服|开始吃|开始用)|[加减](一|半|两|点)|上限|最多(吃|用|贴|嚼|能)|多大的|小时吗",
 )
+# What sounds like one: a saying, and what is printed on packets of cigarettes.
+_NO_DOSE = _any(
+    "换汤不换药",
+    r"(\d{1,4}|[一二两三四五六七八九十])?(毫克|mg)的?(焦油|烟碱)",
+    "(焦油|烟碱)量?.{0,8}(毫克|mg)",
+)
 # These ask for an amount of medicine even where no medicine is named.
 _PLAIN_DOSE = _any(
     "(一天|每天|一次|每次|一日)[吃服贴嚼含](几|多少)(片|粒|颗|贴|张|块)",
@@ -158,7 +164,7 @@ def concern(question: str) -> Concern | None:
     """Which fixed answer of `ANSWERS` a question gets; None: it may be answered freely."""
     if _is_crisis(question):
         return "crisis"
-    sentences = _parts(question, _SENTENCE_END)
+    sentences = [_NO_DOSE.sub("、", part) for part in _parts(question, _SENTENCE_END)]
     if any(_SIGNS.search(each) or _ASKS_WHETHER.search(each) for each in sentences):
         return "diagnosis"
     return "dosing" if any(map(_asks_for_dose, sentences)) else None
