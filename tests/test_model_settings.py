@@ -7,6 +7,7 @@ import pytest
 
 from tests.fakes.chat_completions import FakeChat, refuses, says
 from tests.test_settings import PRODUCTION, Load, load_from, refused
+from zxo import doctor
 from zxo.clients.models import Message, NoModelAnswers
 from zxo.context import language_models
 from zxo.modules.admin.service import HIDDEN, settings_in_force
@@ -109,6 +110,7 @@ def test_a_base_url_is_an_address_alone(load_from: Load, url: str) -> None:
 def test_time_outs_contain_each_other(load_from: Load) -> None:
     load_from(AI_CONNECT_TIMEOUT="5s", AI_FIRST_TOKEN_TIMEOUT="5s", AI_TOTAL_TIMEOUT="5s")
     assert "AI_TOTAL_TIMEOUT" in refused(load_from, AI_TOTAL_TIMEOUT="9s")
+    assert "at most 100 s" in refused(load_from, AI_TOTAL_TIMEOUT="101s")
     assert "AI_CONNECT_TIMEOUT" in refused(load_from, AI_CONNECT_TIMEOUT="11s")
 
 
@@ -183,3 +185,18 @@ async def test_the_time_outs_of_the_settings_are_those_of_the_models(load_from: 
 
 def test_without_a_provider_no_model_is_configured(load_from: Load) -> None:
     assert not language_models(load_from()).configured
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "answers by itself; AI_PROVIDERS is not set"),
+        (OLLAMA, "asks ollama (two)"),
+        ({"AI_COACH": "off"}, "switched off (AI_COACH)"),
+    ],
+)
+async def test_the_doctor_says_who_is_asked(
+    load_from: Load, variables: dict[str, str], said: str
+) -> None:
+    given = {**variables, **({"AI_PROVIDERS": "ollama"} if variables is OLLAMA else {})}
+    assert await doctor.CHECKS["coach"](load_from(**given)) == said

@@ -113,6 +113,16 @@ async def _log_in(settings: Settings) -> str:
     return ", ".join(ways)
 
 
+async def _coach(settings: Settings) -> str:
+    models = settings.models
+    if not models.enabled:
+        return "switched off (AI_COACH)"
+    asked = [f"{name} ({provider.model})" for name, provider in models.chosen.items()]
+    return (
+        f"asks {', then '.join(asked)}" if asked else "answers by itself; AI_PROVIDERS is not set"
+    )
+
+
 CHECKS: dict[str, Check] = {
     "Python": _python,
     "token secret": _secret,
@@ -122,5 +132,6 @@ CHECKS: dict[str, Check] = {
     "disk": _space,
     "divisions": _divisions,
     "log-in": _log_in,
+    "coach": _coach,
 }
 WIDEST = max(map(len, CHECKS))

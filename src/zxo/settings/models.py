@@ -20,6 +20,9 @@ from pydantic_settings import NoDecode
 from zxo.kit.values import Duration, Switch, refuse_examples, split
 from zxo.settings.base import Section
 
+# A request that is not over after two minutes is taken for lost (kit/idempotency).
+LONGEST_ANSWER = timedelta(seconds=100)
+
 ProviderName = Literal["openai", "qwen", "ernie", "deepseek", "ollama", "custom"]
 # They answer nobody without a key.
 WITH_KEY = ("openai", "qwen", "ernie", "deepseek")
@@ -173,6 +176,8 @@ class ModelSettings(Section):
             raise ValueError(
                 "AI_CONNECT_TIMEOUT is part of AI_FIRST_TOKEN_TIMEOUT, and that of AI_TOTAL_TIMEOUT"
             )
+        if self.total_timeout > LONGEST_ANSWER:
+            raise ValueError(f"AI_TOTAL_TIMEOUT is at most {LONGEST_ANSWER.seconds} s")
         return self
 
     def refuse_unsafe(self) -> None:
