@@ -16,6 +16,8 @@ from zxo.modules.auth import handlers as auth_handlers
 from zxo.modules.auth import routes as auth_routes
 from zxo.modules.checkins import CheckedIn
 from zxo.modules.checkins import routes as checkins_routes
+from zxo.modules.coach import handlers as coach_handlers
+from zxo.modules.coach import routes as coach_routes
 from zxo.modules.cravings import routes as cravings_routes
 from zxo.modules.delivery import handlers as delivery_handlers
 from zxo.modules.delivery import routes as delivery_routes
@@ -50,6 +52,7 @@ ROUTERS: Mapping[str, APIRouter] = {
     "checkins": checkins_routes.api,
     "rankings": rankings_routes.api,
     "cravings": cravings_routes.api,
+    "coach": coach_routes.api,
     "notifications": notifications_routes.api,
     "delivery": delivery_routes.api,
     "membership": membership_routes.api,
@@ -68,6 +71,7 @@ OPERATOR_GUARDS = operators_guards.GUARDS
 # What an API process that mounts the module runs beside requests, from its start to its end.
 BESIDE: Mapping[str, Callable[[Context], AbstractAsyncContextManager[Any]]] = {
     "realtime": notifications_sockets.hub,
+    "coach": coach_handlers.prepared,
 }
 
 # What happens after what. A reaction gets the context and a list of events, and may run twice.
@@ -99,6 +103,7 @@ SCHEDULE: Mapping[Job, str] = {
     housekeeping.forget_idempotent_answers: "20 * * * *",
     housekeeping.prune_job_log: "40 3 * * *",
     membership_handlers.check_expiry: "0 0 * * *",
+    coach_handlers.give_up: "* * * * *",
     notifications_handlers.remind: "* * * * *",
     notifications_handlers.prune: "50 3 * * *",
     rankings_handlers.look_after: "* * * * *",

@@ -31,7 +31,7 @@ MODULE_FILES = {
     # projection in Valkey beside the SQL; and the routes that are sockets.
     *("upkeep.py", "rebuild.py", "reminders.py", "sessions.py", "boards.py", "sockets.py"),
     # What the coach is made of, and what is known.
-    *("builtin.py", "matching.py", "prompt.py", "safety.py", "claims.py"),
+    *("turns.py", "builtin.py", "matching.py", "prompt.py", "safety.py", "claims.py"),
 }
 # What a module keeps beside its code.
 DATA_FILES = re.compile(r".+\.(json|csv|txt|md|toml)(\.gz)?")

@@ -195,8 +195,8 @@ async def test_five_failures_leave_a_provider_alone(
     assert (len(first.asked), len(second.asked)) == (5, 8)
     assert calls("first", "rested") - before == 3
     labels = {"provider": "first"}
-    assert REGISTRY.get_sample_value("zxo_model_breaker_open", labels) == 1
-    assert REGISTRY.get_sample_value("zxo_model_breaker_open", {"provider": "second"}) == 0
+    assert REGISTRY.get_sample_value("model_breaker_open", labels) == 1
+    assert REGISTRY.get_sample_value("model_breaker_open", {"provider": "second"}) == 0
 
 
 async def test_when_all_are_left_alone_nobody_is_asked(

@@ -63,7 +63,7 @@ async def told(models: Models) -> tuple[str, str]:
 
 def calls(provider: str, outcome: str) -> float:
     labels = {"provider": provider, "outcome": outcome}
-    return REGISTRY.get_sample_value("zxo_model_calls_total", labels) or 0
+    return REGISTRY.get_sample_value("model_calls_total", labels) or 0
 
 
 async def until(true: Callable[[], object]) -> None:

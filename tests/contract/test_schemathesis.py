@@ -68,15 +68,23 @@ def check(
     assert re.search(r"([0-9]+) generated, \1 passed", done.stdout), done.stdout
 
 
+MANY = 100
+FEW_UNSEEN = 4
+
+
 def check_as(
     owner: Owner, server: str, folder: Path, root: Path, *selection: str, examples: int
 ) -> None:
-    """The same with an operator's token, which has to be good to the end; no route went unseen."""
+    """The same with an operator's token, which has to be good to the end.
+
+    Of many examples each route has answered one at least; of a few, nearly all have.
+    """
     check(server, owner.token, folder, root, *selection, examples=examples, ids=owner.ids)
     me = httpx.get(f"{server}/v1/admin/me", headers=owner.headers, timeout=30)
     assert data(me)["role"] == "owner"
     done = set(SUCCESS.findall(httpx.get(f"{server}/metrics", timeout=30).text))
-    assert not OF_OPERATORS - done - NEVER_DONE
+    unseen = OF_OPERATORS - done - NEVER_DONE
+    assert len(unseen) <= (0 if examples >= MANY else FEW_UNSEEN), unseen
 
 
 def test_every_operation_does_what_is_documented(

@@ -148,7 +148,7 @@ RECIPES: dict[str, Recipe] = {
     "GET /v1/admin/redeem-codes/{batch_id}": of_batch(),
     "POST /v1/admin/redeem-codes/{batch_id}/disable": of_batch("/disable"),
     "POST /v1/admin/codes/{code_id}/disable": _code,
-    "GET /v1/admin/users": plain("/admin/users", q="戒烟"),
+    "POST /v1/admin/search/users": with_body("/admin/search/users", text="戒烟"),
     "GET /v1/admin/users/{user_id}": of_user(),
     "POST /v1/admin/users/{user_id}/grant": of_user("/grant", tier="vip", days=7),
     "POST /v1/admin/users/{user_id}/revoke": of_user("/revoke"),
@@ -192,6 +192,16 @@ RECIPES: dict[str, Recipe] = {
     "POST /v1/cravings": with_body("/cravings", triggerNote="吃饭以后"),
     "GET /v1/cravings/stats": plain("/cravings/stats"),
     "DELETE /v1/cravings/{craving_id}": lambda world: Call(f"/cravings/{world.craving_id}"),
+    "POST /v1/ai/chat": with_body("/ai/chat", message="戒烟后身体多久能恢复"),
+    "POST /v1/ai/chat/stream": with_body("/ai/chat/stream", message="戒烟后身体多久能恢复"),
+    "GET /v1/ai/conversations": plain("/ai/conversations"),
+    "GET /v1/ai/conversations?conversationId": lambda world: Call(
+        "/ai/conversations", query={"conversationId": world.conversation_id}
+    ),
+    "DELETE /v1/ai/conversations/{conversation_id}": lambda world: Call(
+        f"/ai/conversations/{world.conversation_id}"
+    ),
+    "GET /v1/ai/quota": plain("/ai/quota"),
     "POST /v1/redeem-codes/redeem": _redeem,
     "GET /v1/redeem-codes/history": plain("/redeem-codes/history"),
     "GET /v1/rankings": plain("/rankings", type="province"),

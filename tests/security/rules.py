@@ -6,6 +6,7 @@ signed in    whoever has an account; it answers with the caller's own things
 own          as above, and names a thing in its path: another's is not found
 own session  both: nobody else's is found, and no account is asked for
 member       a VIP or AI membership in force
+coach        an AI membership in force, or a VIP that is new
 operator session    whoever is signed in as an operator, be it only to enrol a second factor
 viewer, operator, owner    an operator of at least this role; no user's token is one of theirs
 """
@@ -43,6 +44,12 @@ RULES = {
     "GET /v1/rankings/around?type=national": "member",
     "GET /v1/rankings/me/history": "signed in",
     "GET /v1/rankings/me/history?type=national": "member",
+    "POST /v1/ai/chat": "coach",
+    "POST /v1/ai/chat/stream": "coach",
+    "GET /v1/ai/conversations": "signed in",
+    "GET /v1/ai/conversations?conversationId": "own",
+    "DELETE /v1/ai/conversations/{conversation_id}": "own",
+    "GET /v1/ai/quota": "signed in",
     "GET /v1/regions": "public",
     "GET /v1/notifications": "signed in",
     "POST /v1/notifications/read": "signed in",
@@ -65,7 +72,7 @@ RULES = {
     "GET /v1/admin/redeem-codes/{batch_id}": "viewer",
     "POST /v1/admin/redeem-codes/{batch_id}/disable": "operator",
     "POST /v1/admin/codes/{code_id}/disable": "operator",
-    "GET /v1/admin/users": "viewer",
+    "POST /v1/admin/search/users": "viewer",
     "GET /v1/admin/users/{user_id}": "viewer",
     "POST /v1/admin/users/{user_id}/grant": "operator",
     "POST /v1/admin/users/{user_id}/revoke": "operator",
@@ -118,6 +125,8 @@ def refused(rule: str, actor: str) -> tuple[int, str] | None:
         return 404, "*"
     if rule == "member" and actor != "vip":
         return 403, "vip_expired" if actor == "expired" else "national_ranking_locked"
+    if rule == "coach" and actor != "vip":
+        return 403, "ai_trial_ended" if actor == "expired" else "ai_not_open"
     return None
 
 

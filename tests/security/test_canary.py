@@ -120,7 +120,9 @@ async def by_the_way(world: World) -> list[str]:
             route.partition(" ")[0], call.path, json=call.body, params=call.query, headers=key
         )
         tokens.append(str(person.token))
-        if "token" in (answer.json().get("data") or {}):
+        if "json" in answer.headers["content-type"] and "token" in (
+            answer.json().get("data") or {}
+        ):
             tokens.append(answer.json()["data"]["token"])
     return tokens
 

@@ -37,6 +37,7 @@ class World:
     craving_id: int
     notice_id: int
     subscription_id: int
+    conversation_id: str
 
     async def actor(self, name: str) -> Visitor:
         """Somebody of tests.security.rules.ACTORS."""
@@ -136,6 +137,8 @@ async def make_world(ctx: Context, outside: Outside, visitor: Visitor) -> World:
         craving_id=data(await alice.post("/cravings", triggerNote="只给自己看"))["id"],
         notice_id=data(await alice.get("/notifications"))["notifications"][0]["id"],
         subscription_id=await _subscription(ctx, alice),
+        # What nobody needs a membership for.
+        conversation_id=data(await alice.post("/ai/chat", message="我不想活了"))["conversationId"],
     )
 
 
@@ -166,10 +169,11 @@ async def _nothing(ctx: Context, person: Visitor) -> None:
 async def _make_member(ctx: Context, person: Visitor, ends_in: timedelta) -> None:
     end = ctx.clock.now() + ends_in
     await ctx.db.execute(
-        "UPDATE users SET member_type = 'vip', member_expiry_at = $2, version = version + 1"
-        " WHERE id = $1",
+        "UPDATE users SET member_type = 'vip', member_expiry_at = $2, vip_activated_at = $3,"
+        " version = version + 1 WHERE id = $1",
         person.user["id"],
         end,
+        ctx.clock.now(),
     )
     ctx.caches._by_topic["users"].clear()
 

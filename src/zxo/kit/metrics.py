@@ -38,6 +38,10 @@ content_unchecked = Counter(
     "content_unchecked", "Texts WeChat did not judge, by reason", ["reason"]
 )
 
+# By what gave the answer, and whether it came to its end.
+coach_answers = Counter("coach_answers", "Answers of the coach", ["source", "outcome"])
+coach_tokens = Counter("coach_tokens", "Tokens charged for answers", ["source"])
+
 rate_limited = Counter("rate_limited", "Requests refused, by limit", ["limit"])
 rate_limit_fallbacks = Counter(
     "rate_limit_fallbacks", "Questions of a limit that Valkey did not answer", ["limit"]
@@ -45,16 +49,16 @@ rate_limit_fallbacks = Counter(
 
 # Of each process: how calls of language models ended, and who is left alone for a while.
 model_calls = Counter(
-    "zxo_model_calls", "Calls of language models, by how they ended", ["provider", "outcome"]
+    "model_calls", "Calls of language models, by how they ended", ["provider", "outcome"]
 )
 model_first_token = Histogram(
-    "zxo_model_first_token_seconds",
+    "model_first_token_seconds",
     "Seconds until a model's first piece of text, retries included",
     ["provider"],
     buckets=(0.1, 0.2, 0.5, 1, 2, 3, 5, 7.5, 10, 20, 60),
 )
 model_breaker_open = Gauge(
-    "zxo_model_breaker_open",
+    "model_breaker_open",
     "Processes that leave the provider alone",
     ["provider"],
     multiprocess_mode="livesum",

@@ -14,6 +14,9 @@ from zxo.modules import users
 PHONE = "+8613987651234"
 
 
+SEARCH = "/admin/search/users"
+
+
 def ids(answer: httpx.Response) -> list[int]:
     return [person["id"] for person in data(answer)["users"]]
 
@@ -40,22 +43,25 @@ async def test_people_are_found_by_id_nickname_openid_and_phone(
         ("nickname", "%", []),
         ("nickname", "Runner!", []),
     ):
-        assert ids(await viewer.get("/admin/users", by=by, q=text)) == expected, (by, text)
+        assert ids(await viewer.post(SEARCH, by=by, text=text)) == expected, (
+            by,
+            text,
+        )
 
 
 async def test_what_cannot_be_looked_up_is_refused(sign_in: SignIn) -> None:
     viewer = await sign_in("viewer")
     for text in ("x", "-1", "1.5", "１２", str(2**63)):
-        assert refusal(await viewer.get("/admin/users", by="id", q=text), 400) == "invalid_search"
-    assert refusal(await viewer.get("/admin/users", by="phone", q="1"), 400) == "invalid_phone"
-    assert refusal(await viewer.get("/admin/users", by="x", q="1"), 400) == "invalid_request"
+        assert refusal(await viewer.post(SEARCH, by="id", text=text), 400) == "invalid_search"
+    assert refusal(await viewer.post(SEARCH, by="phone", text="1"), 400) == "invalid_phone"
+    assert refusal(await viewer.post(SEARCH, by="x", text="1"), 400) == "invalid_request"
 
 
 async def test_people_of_one_name_come_in_pages(sign_in: SignIn, visitor: Visitor) -> None:
     viewer = await sign_in("viewer")
     everybody = [(await visitor.log_in(f"p{n}")).user["id"] for n in range(5)]
-    first = await viewer.get("/admin/users", q="戒烟", limit=3)
-    rest = await viewer.get("/admin/users", q="戒烟", limit=3, cursor=data(first)["nextCursor"])
+    first = await viewer.post(SEARCH, text="戒烟", limit=3)
+    rest = await viewer.post(SEARCH, text="戒烟", limit=3, cursor=data(first)["nextCursor"])
     assert (ids(first), ids(rest)) == (everybody[:3], everybody[3:])
     assert data(rest)["nextCursor"] is None
 

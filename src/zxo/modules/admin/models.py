@@ -1,8 +1,13 @@
 """What operators see of a person."""
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
+
+from zxo.modules.coach import Usage
+
+By = Literal["id", "nickname", "openid", "phone"]
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -28,3 +33,12 @@ class Person(msgspec.Struct, frozen=True):
 
 
 COLUMNS = ", ".join(Person.__struct_fields__)
+
+
+class View(msgspec.Struct, frozen=True):
+    """A person, how many sessions they have, and their use of the coach today and lately."""
+
+    person: Person
+    sessions: int
+    today: Usage
+    lately: Usage

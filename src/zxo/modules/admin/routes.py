@@ -12,7 +12,7 @@ from zxo.http import Ctx, router
 from zxo.kit.dates import CalendarDate
 from zxo.kit.failures import InvalidFields
 from zxo.kit.openapi import answers
-from zxo.kit.pages import Cursor, InvalidCursor, Limit, decode_cursor, encode_cursor
+from zxo.kit.pages import Cursor, InvalidCursor, Limit, cut, decode_cursor
 from zxo.kit.web import ok
 from zxo.modules import membership, operators, phones, users
 from zxo.modules.admin import service
@@ -36,6 +36,7 @@ from zxo.modules.admin.schemas import (
     NewBatchReply,
     PeopleList,
     PersonReply,
+    SearchBody,
     SettingsInForce,
     ViewReply,
 )
@@ -45,7 +46,6 @@ from zxo.modules.operators import OperatorRoute, RequireOperator, RequireOwner, 
 api = router("运营后台", OperatorRoute)
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
-Text = Annotated[str, Query(min_length=1, max_length=128)]
 VIEWER = (InvalidFields, operators.OperatorSessionEnded, operators.TotpNotEnrolled)
 OPERATOR = (*VIEWER, operators.RoleTooLow)
 
@@ -92,8 +92,7 @@ async def list_batches(
 ) -> Response:
     after = decode_cursor(cursor, BatchPosition)
     found = await membership.list_batches(ctx, code_type=code_type, after=after, limit=limit + 1)
-    page, more = found[:limit], len(found) > limit
-    last = encode_cursor(BatchPosition(page[-1].created_at, page[-1].id)) if more else None
+    page, last = cut(found, limit, lambda one: BatchPosition(one.created_at, one.id))
     return ok(ctx.clock, BatchList([BatchReply.of(batch) for batch in page], last))
 
 
@@ -107,8 +106,7 @@ async def list_codes(
 ) -> Response:
     before, wanted = decode_cursor(cursor, RowId), CodeFilter(batch_id=batch_id)
     found = await membership.list_codes(ctx, wanted, before=before, limit=limit + 1)
-    page, more = found[:limit], len(found) > limit
-    last = encode_cursor(page[-1].id) if more else None
+    page, last = cut(found, limit, lambda one: one.id)
     return ok(ctx.clock, CodeList([CodeItem.of(code) for code in page], last))
 
 
@@ -130,23 +128,16 @@ async def disable_code(ctx: Ctx, acting: RequireOperator, code_id: Id) -> Respon
     return ok(ctx.clock, DisabledReply(await service.disable_code(ctx, acting, code_id)))
 
 
-@api.get(
-    "/admin/users",
+# Not a GET: numbers and names do not belong into addresses, which every proxy writes down.
+@api.post(
+    "/admin/search/users",
     summary="搜索用户",
     **answers(PeopleList, *VIEWER, InvalidSearch, phones.InvalidPhone, InvalidCursor),
 )
-async def search(
-    ctx: Ctx,
-    acting: RequireViewer,
-    q: Text,
-    by: Annotated[service.By, Query()] = "nickname",
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Response:
-    after = decode_cursor(cursor, int)
-    found = await service.search(ctx, acting, by, q, after, limit + 1)
-    page, more = found[:limit], len(found) > limit
-    last = encode_cursor(page[-1].id) if more else None
+async def search(ctx: Ctx, acting: RequireViewer, body: SearchBody) -> Response:
+    after = decode_cursor(body.cursor, int)
+    found = await service.search(ctx, acting, body.by, body.text, after, body.limit + 1)
+    page, last = cut(found, body.limit, lambda one: one.id)
     return ok(ctx.clock, PeopleList([_person(ctx, person) for person in page], last))
 
 
@@ -162,8 +153,8 @@ def _person(ctx: Ctx, person: Person) -> PersonReply:
     **answers(ViewReply, *VIEWER, membership.NoSuchUser),
 )
 async def view(ctx: Ctx, acting: RequireViewer, user_id: Id) -> Response:
-    person, sessions = await service.view(ctx, acting, user_id)
-    return ok(ctx.clock, ViewReply(_person(ctx, person), sessions))
+    found = await service.view(ctx, acting, user_id)
+    return ok(ctx.clock, ViewReply.of(found, _person(ctx, found.person)))
 
 
 @api.post(
@@ -227,8 +218,7 @@ async def failed_jobs(
     ctx: Ctx, _: RequireViewer, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     found = await service.failed_jobs(ctx, decode_cursor(cursor, int), limit + 1)
-    page, more = found[:limit], len(found) > limit
-    last = encode_cursor(page[-1].id) if more else None
+    page, last = cut(found, limit, lambda one: one.id)
     return ok(ctx.clock, JobList([JobReply.of(job) for job in page], last))
 
 

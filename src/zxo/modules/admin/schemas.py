@@ -8,9 +8,10 @@ import msgspec
 from pydantic import AwareDatetime, Field, StrictInt, StringConstraints
 
 from zxo.kit.jobs import Parked
+from zxo.kit.pages import CursorField, LimitField
 from zxo.kit.web import Body, Reply
 from zxo.modules import statistics
-from zxo.modules.admin.models import Person
+from zxo.modules.admin.models import By, Person, View
 from zxo.modules.membership import Batch, Change, CodeType, ListedCode, NewBatch, Plan, Tier
 
 
@@ -28,6 +29,15 @@ class BatchBody(Body):
 
     def plan(self) -> Plan:
         return Plan(**self.model_dump())
+
+
+class SearchBody(Body):
+    """`text` is all of an id, an openid or a phone number, or the beginning of a nickname."""
+
+    by: By = "nickname"
+    text: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    limit: LimitField = 50
+    cursor: CursorField = None
 
 
 class GrantBody(Body):
@@ -152,9 +162,29 @@ class PeopleList(Reply, frozen=True):
     next_cursor: str | None
 
 
+class UsageReply(Reply, frozen=True):
+    """Messages and tokens; tokens with those reserved for answers that are being given."""
+
+    requests: int
+    tokens: int
+
+
+class CoachReply(Reply, frozen=True):
+    """Use of the coach, today and on the last 30 dates, where the person lives."""
+
+    today: UsageReply
+    last_30_days: UsageReply
+
+
 class ViewReply(Reply, frozen=True):
     user: PersonReply
     sessions: int
+    coach: CoachReply
+
+    @classmethod
+    def of(cls, view: View, person: PersonReply) -> Self:
+        used = (UsageReply(used.requests, used.tokens) for used in (view.today, view.lately))
+        return cls(person, view.sessions, CoachReply(*used))
 
 
 class MembershipReply(Reply, frozen=True):

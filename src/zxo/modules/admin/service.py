@@ -1,7 +1,7 @@
 """What operators do. Each change is written down in its own transaction."""
 
-from datetime import date
-from typing import Any, Literal
+from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,15 +12,16 @@ from zxo.context import Context
 from zxo.kit import jobs
 from zxo.kit.db import Connection
 from zxo.kit.jobs import Parked
-from zxo.modules import auth, membership, operators, phones, statistics, users
+from zxo.kit.zones import date_in
+from zxo.modules import auth, coach, membership, operators, phones, statistics, users
 from zxo.modules.admin import repository
 from zxo.modules.admin.errors import InvalidSearch, InvalidSpan, JobWaiting, NoSuchJob
-from zxo.modules.admin.models import Person
+from zxo.modules.admin.models import By, Person, View
 from zxo.modules.membership import Batch, Change, NewBatch, Plan, Tier
 from zxo.modules.operators import Acting, Entry
 
-By = Literal["id", "nickname", "openid", "phone"]
 MOST_DAYS = 366
+COACH_DAYS = 30
 HIDDEN = "********"
 
 
@@ -134,8 +135,8 @@ async def _one(ctx: Context, connection: Connection, by: By, text: str) -> Perso
     return await repository.by_id(connection, int(text))
 
 
-async def view(ctx: Context, acting: Acting, user_id: int) -> tuple[Person, int]:
-    """A person, and how many sessions they have. That somebody looked is written down.
+async def view(ctx: Context, acting: Acting, user_id: int) -> View:
+    """A person, their sessions and use of the coach. That somebody looked is written down.
 
     Raises NoSuchUser.
     """
@@ -144,8 +145,13 @@ async def view(ctx: Context, acting: Acting, user_id: int) -> tuple[Person, int]
         if person is None:
             raise membership.NoSuchUser
         sessions = await repository.sessions(connection, user_id)
+        today = date_in(ctx.clock.now(), person.timezone)
+        used = [
+            await coach.usage_since(connection, user_id, today - timedelta(days=days - 1))
+            for days in (1, COACH_DAYS)
+        ]
     await operators.note(ctx, acting, Entry("user.view", f"user:{user_id}"))
-    return person, sessions
+    return View(person, sessions, *used)
 
 
 async def figures(ctx: Context, first: date, last: date) -> list[statistics.Row]:

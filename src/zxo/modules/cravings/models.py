@@ -42,3 +42,11 @@ class Span(msgspec.Struct, frozen=True):
     total: int
     avg_intensity: float | None
     by_hour: dict[int, int]
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """When and why somebody's cravings of a span came: hours of the day, and causes by number."""
+
+    total: int
+    peak_hours: tuple[int, ...]
+    triggers: tuple[tuple[str, int], ...]

@@ -1,10 +1,11 @@
 """SQL of craving_records."""
 
+from collections import Counter
 from datetime import date, datetime
 
 from zxo.kit.db import Connection
 from zxo.modules.cravings import rules
-from zxo.modules.cravings.models import COLUMNS, Craving, DayCount, Position, Span
+from zxo.modules.cravings.models import COLUMNS, Craving, DayCount, Pattern, Position, Span
 
 INSERT_CRAVING = f"""
 INSERT INTO craving_records
@@ -32,6 +33,12 @@ BY_DAY = """
 SELECT recorded_date, count(*), count(intensity), coalesce(sum(intensity), 0) FROM craving_records
 WHERE user_id = $1 AND recorded_date BETWEEN $2 AND $3
 GROUP BY recorded_date
+"""
+
+BY_HOUR_AND_TRIGGER = """
+SELECT recorded_hour, trigger_type, count(*) FROM craving_records
+WHERE user_id = $1 AND recorded_date BETWEEN $2 AND $3
+GROUP BY recorded_hour, trigger_type
 """
 
 DELETE_CRAVING = "DELETE FROM craving_records WHERE id = $1 AND user_id = $2 RETURNING id"
@@ -76,6 +83,17 @@ async def by_day(connection: Connection, user_id: int, first: date, last: date) 
     """Only dates with cravings."""
     rows = await connection.fetch(BY_DAY, user_id, first, last)
     return [DayCount(row[0], row[1], rules.average(row[3], row[2])) for row in rows]
+
+
+async def pattern(connection: Connection, user_id: int, first: date, last: date) -> Pattern:
+    rows = await connection.fetch(BY_HOUR_AND_TRIGGER, user_id, first, last)
+    hours, triggers = Counter[int](), Counter[str]()
+    for hour, trigger, count in rows:
+        hours[hour] += count
+        if trigger is not None:
+            triggers[trigger] += count
+    peaks = tuple(rules.peak_hours(hours))
+    return Pattern(hours.total(), peaks, rules.most_common(triggers))
 
 
 async def delete(connection: Connection, user_id: int, craving_id: int) -> bool:

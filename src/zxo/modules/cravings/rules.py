@@ -16,6 +16,12 @@ def peak_hours(by_hour: Mapping[int, int]) -> list[int]:
     return sorted(hour for _, hour in busiest)
 
 
+def most_common(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """What came at all, the most common first; of equal counts by name."""
+    found = [(name, count) for name, count in counts.items() if count]
+    return tuple(sorted(found, key=lambda item: (-item[1], item[0])))
+
+
 def average(strength: int, rated: int) -> float | None:
     """Mean intensity of `rated` cravings to one decimal, halves upwards; None without any."""
     return (20 * strength + rated) // (2 * rated) / 10 if rated else None

@@ -1,16 +1,18 @@
 """Use cases of cravings. Dates and hours are those where the person lives."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from asyncpg import ForeignKeyViolationError
 
 from zxo.clients.content_check import Scene
 from zxo.context import Context
+from zxo.kit.db import Connection
 from zxo.kit.zones import zone
 from zxo.modules import users
 from zxo.modules.cravings import repository, rules
 from zxo.modules.cravings.errors import InvalidSpan, NoSuchCraving
-from zxo.modules.cravings.models import Craving, DayCount, Position, Span
+from zxo.modules.cravings.models import Craving, DayCount, Pattern, Position, Span
+from zxo.modules.users import User
 
 DEFAULT_DAYS = 7
 
@@ -76,6 +78,12 @@ async def stats(ctx: Context, user_id: int, days: int) -> tuple[list[DayCount], 
         totals = await repository.span(connection, user_id, first, last)
     known = {day.date: day for day in counted}
     return [known.get(day, DayCount(day, 0, None)) for day in rules.days_of(first, last)], totals
+
+
+async def pattern(connection: Connection, user: User, now: datetime, days: int) -> Pattern:
+    """When and why the cravings of the last `days` dates came."""
+    last = user.today(now)
+    return await repository.pattern(connection, user.id, last - timedelta(days=days - 1), last)
 
 
 async def delete(ctx: Context, user_id: int, craving_id: int) -> None:

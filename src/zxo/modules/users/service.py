@@ -245,10 +245,14 @@ def _without_districts(path: regions.Path) -> bool:
     return not regions.children((path.province, path.city))
 
 
-async def get_settings(ctx: Context, user_id: int) -> Settings:
-    """Raises UserGone."""
-    async with ctx.db.connection() as connection:
+async def get_settings(
+    ctx: Context, user_id: int, connection: Connection | None = None
+) -> Settings:
+    """Asked for over `connection`, where the caller holds one. Raises UserGone."""
+    if connection is not None:
         return await _settings(connection, user_id)
+    async with ctx.db.connection() as own:
+        return await _settings(own, user_id)
 
 
 async def _settings(connection: Connection, user_id: int) -> Settings:

@@ -1,0 +1,21 @@
+"""What runs by itself for the coach."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from zxo.context import Context
+from zxo.modules.coach import prompt
+from zxo.modules.coach.upkeep import settle_given_up
+
+
+async def give_up(ctx: Context) -> None:
+    """Settle answers that were never finished."""
+    await settle_given_up(ctx)
+
+
+@asynccontextmanager
+async def prepared(_: Context) -> AsyncIterator[None]:
+    """The first count of tokens loads its tables, half a second that no request should wait."""
+    await asyncio.to_thread(prompt.count_tokens, "")
+    yield
