@@ -24,7 +24,7 @@ async def test_what_a_model_says_is_the_answer_and_what_it_counts_is_charged(
 ) -> None:
     answer = await ask(asker)
     assert answer["response"] == "深呼吸，喝一杯水。"
-    assert answer["source"] == "model"
+    assert (answer["source"], answer["sources"]) == ("model", [])
     assert answer["label"] == "AI 生成"
     assert await used(asker) == (1, sum(USAGE))
     sent = provider.asked[0].body["messages"]

@@ -19,6 +19,7 @@ async def test_a_common_question_is_answered_with_the_label_and_costs_no_tokens(
     assert answer["messageIndex"] == 1
     assert answer["conversationId"].startswith("conv_")
     assert "20 分钟" in answer["response"]
+    assert "世界卫生组织" in [source["authority"] for source in answer["sources"]]
     assert await used(member) == (1, 0)
 
 

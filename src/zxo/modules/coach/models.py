@@ -111,12 +111,16 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What was answered. `index` is None where it was not kept: the conversation is gone."""
+    """What was answered. `index` is None where it was not kept: the conversation is gone.
+
+    `sources`: on what it rests, as ids of the evidence file; none of a model's answer.
+    """
 
     text: str
     conversation_id: UUID
     index: int | None
     source: Source
+    sources: tuple[str, ...] = ()
 
 
 class Quota(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from zxo.kit.web import Body, Reply
+from zxo.modules import evidence
 from zxo.modules.coach.models import Conversation, Exchange, Quota, Said
 from zxo.modules.coach.rules import LABEL, LONGEST_MESSAGE, Source
 
@@ -41,18 +42,32 @@ class ChatBody(Body):
     conversation_id: ConversationId | None = None
 
 
+class SourceReply(Reply, frozen=True):
+    """Who says what the built-in coach says."""
+
+    authority: str
+    title: str
+    year: int
+    url: str | None
+
+
 class ChatReply(Reply, frozen=True):
-    """`message_index` is null where the conversation was deleted while the answer was given."""
+    """`message_index` is null where the conversation was deleted while the answer was given.
+
+    `sources`: on what the built-in coach rests; a model names none.
+    """
 
     response: str
     conversation_id: str
     message_index: int | None
     source: Source
+    sources: list[SourceReply]
     label: str
 
     @classmethod
     def of(cls, said: Said) -> Self:
-        return cls(said.text, shown(said.conversation_id), said.index, said.source, LABEL)
+        where = shown(said.conversation_id), said.index
+        return cls(said.text, *where, said.source, _sources(said), LABEL)
 
 
 class DeltaReply(Reply, frozen=True):
@@ -63,16 +78,23 @@ class DeltaReply(Reply, frozen=True):
 
 
 class DoneReply(Reply, frozen=True):
-    """The end of the answer."""
+    """The end of the answer, with what ChatReply says beside it."""
 
     conversation_id: str
     message_index: int | None
     source: Source
+    sources: list[SourceReply]
     label: str
 
     @classmethod
     def of(cls, said: Said) -> Self:
-        return cls(shown(said.conversation_id), said.index, said.source, LABEL)
+        where = shown(said.conversation_id), said.index
+        return cls(*where, said.source, _sources(said), LABEL)
+
+
+def _sources(said: Said) -> list[SourceReply]:
+    found = [evidence.SOURCES[one] for one in said.sources]
+    return [SourceReply(one.authority, one.title, one.year, one.url) for one in found]
 
 
 class MessageReply(Reply, frozen=True):

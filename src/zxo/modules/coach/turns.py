@@ -52,6 +52,7 @@ class Turn(msgspec.Struct):
     ready: str | None = None
     lease: Lease | None = None
     fallback: str = ""
+    sources: tuple[str, ...] = ()  # of what is ready, or falls back: ids of the evidence file
     messages: list[Message] = []
     prompt_tokens: int = 0
     pieces: list[str] = []
@@ -66,7 +67,8 @@ class Turn(msgspec.Struct):
 
     @property
     def said(self) -> Said:
-        return Said(self.text, self.conversation_id, self.index, self.source)
+        sources = self.sources if self.source == rules.BUILT_IN else ()
+        return Said(self.text, self.conversation_id, self.index, self.source, sources)
 
     def exchange(self, answer: str) -> Exchange:
         """The question with `answer`, given just now."""
@@ -90,7 +92,8 @@ async def begin(ctx: Context, user_id: int, question: str, conversation_id: UUID
     concern = safety.concern(question)
     where, is_new = conversation_id or uuid4(), conversation_id is None
     turn = Turn(user_id, question, where, is_new, ctx.clock.now(), time.perf_counter())
-    turn.ready = safety.ANSWERS[concern] if concern else None
+    if concern:
+        turn.ready, turn.sources = safety.ANSWERS[concern], safety.SOURCES[concern]
     if concern == "crisis":
         await _keep_uncounted(ctx, turn)
         return turn
@@ -160,7 +163,7 @@ async def _prepare(ctx: Context, connection: Connection, turn: Turn, user: User)
     """Find the answer that needs no model, or what a model is to be told."""
     person = await person_of(ctx, connection, user, turn.asked_at)
     known = builtin.answer(turn.question, person)
-    turn.fallback = known.text
+    turn.fallback, turn.sources = known.text, known.sources
     if known.confident or not ctx.models.configured:
         turn.ready = known.text
         return
