@@ -30,8 +30,8 @@ UPDATE users SET member_type = $2, member_expiry_at = $3, vip_activated_at = $4 
 """
 MESSAGE = """
 INSERT INTO ai_conversations (user_id, conversation_id, message_index, user_message, ai_response,
-    tokens_used, created_at)
-VALUES ($1, $2, 0, '难受', '深呼吸', $3, $4)
+    tokens_used, created_at, source)
+VALUES ($1, $2, 0, '难受', '深呼吸', $3, $4, CASE $3::int WHEN 0 THEN 'builtin' ELSE 'model' END)
 """
 
 
@@ -156,6 +156,6 @@ async def test_the_coachs_messages_conversations_people_and_tokens(
         await ctx.db.execute(MESSAGE, person, UUID(int=talk), tokens, at)
     await statistics.write_day(ctx, DAY)
     figures = await written(DAY)
-    expected = {"messages": 4, "conversations": 3, "users": 2, "tokens": 4_320}
+    expected = {"messages": 4, "conversations": 3, "users": 2, "tokens": 4_320, "builtIn": 1}
     assert figures["coach"] == expected
     assert figures["daily_active_users"]["coach"] == figures["daily_active_users"]["users"] == 2

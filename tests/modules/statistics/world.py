@@ -124,7 +124,7 @@ class World:
             "redeemed_codes": dict.fromkeys(
                 ("codes", "users", "vip", "ai", "makeupCard", "builtIn"), 0
             ),
-            "coach": dict.fromkeys(("messages", "conversations", "users", "tokens"), 0),
+            "coach": dict.fromkeys(("messages", "conversations", "users", "tokens", "builtIn"), 0),
         }
 
     def _active(self, start: datetime, end: datetime) -> dict[str, set[str]]:

@@ -134,7 +134,7 @@ FROM (
 
 COACH = """
 SELECT count(*), count(DISTINCT conversation_id), count(DISTINCT user_id),
-       coalesce(sum(tokens_used), 0)
+       coalesce(sum(tokens_used), 0), count(*) FILTER (WHERE source = 'builtin')
 FROM ai_conversations WHERE created_at >= $1 AND created_at < $2
 """
 

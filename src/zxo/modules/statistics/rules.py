@@ -158,7 +158,7 @@ STATISTICS: Mapping[str, Statistic] = {
     "redeemed_codes": Statistic(
         "redeemed_codes", _named("codes", "users", "vip", "ai", "makeupCard", "builtIn")
     ),
-    "coach": Statistic("coach", _named("messages", "conversations", "users", "tokens")),
+    "coach": Statistic("coach", _named("messages", "conversations", "users", "tokens", "builtIn")),
 }
 
 
