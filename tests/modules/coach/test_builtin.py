@@ -174,6 +174,7 @@ def test_that_electronic_cigarettes_help_some_and_are_not_advised_is_said_both()
     text = answer("电子烟能帮助戒烟吗", NOBODY).text
     assert "比尼古丁替代帮助更多人" in text
     assert "都不推荐" in text
+    assert "不是无害" in text
 
 
 @given(st.text(alphabet=string.printable + "抽烟戒烟{}怎么办", max_size=200), people())
