@@ -20,7 +20,7 @@ SOMEBODY = Person(
     tier="秩序白银",
     stars=3,
     quit_days=20,
-    smoking_years=15,
+    smoking_years="10年以上",
     daily_amount=10,
     cravings=9,
     peak_hours=(10, 14, 20),
@@ -41,7 +41,7 @@ def people() -> st.SearchStrategy[Person]:
         tier=st.just("永恒钻石"),
         stars=st.integers(0, 99),
         quit_days=st.none() | days,
-        smoking_years=maybe,
+        smoking_years=st.sampled_from([None, "1年以下", "5-10年", "10年以上"]),
         daily_amount=maybe,
         cravings=st.integers(0, 99),
         peak_hours=st.lists(st.integers(0, 23), max_size=3, unique=True).map(tuple),
@@ -95,6 +95,12 @@ def test_the_days_of_the_person_are_told_with_the_next_milestone() -> None:
     assert "1–9 个月，咳嗽和气短减少" in said.text
 
 
+def test_the_years_of_smoking_are_told_in_the_words_of_the_settings() -> None:
+    text = answer("我都六十了戒烟还有意义吗", SOMEBODY).text
+    assert "您的烟龄是10年以上" in text
+    assert "年 年" not in text
+
+
 def test_what_is_not_known_of_the_person_is_left_out_rather_than_guessed() -> None:
     said = answer("我戒了多少天", msgspec.structs.replace(SOMEBODY, quit_days=None))
     assert "累计打卡 40 天" in said.text
@@ -136,9 +142,9 @@ def test_a_question_that_it_half_understands_is_answered_with_what_it_took_it_fo
     said = answer("半截身子入土的人了，戒烟还有啥用呢我也不知道到底还值不值", NOBODY)
     assert said.entry == "too-old"
     assert not said.confident
-    said = answer("网上那种三天戒烟的产品能信吗", NOBODY)
-    assert said.entry == "quack-remedies"
-    assert said.text.startswith("我猜您想问的是“戒烟茶、戒烟偏方”")
+    said = answer("我还没成年想戒烟", NOBODY)
+    assert said.entry == "teens"
+    assert said.text.startswith("我猜您想问的是“未成年人抽烟”")
     assert not said.confident
 
 
