@@ -40,6 +40,14 @@ def test_the_system_message_names_the_duties_the_cautions_and_the_persons_facts(
     assert "诱因：压力 5 次、社交 2 次" in message
 
 
+def test_the_system_message_tells_whom_to_call_and_what_not_to_promise() -> None:
+    message = system_message(NOBODY)
+    for words in ("“您”", "12356", "120", "400-888-5531", "400-808-5531", "12320"):
+        assert words in message
+    for words in ("不说用法用量", "电子烟并非无害", "因人而异"):
+        assert words in message
+
+
 def test_what_is_not_known_is_said_to_be_unknown() -> None:
     message = system_message(NOBODY)
     assert "没有填写最后一支烟的时间" in message
