@@ -2,6 +2,7 @@
 
 import asyncio
 
+import anyio
 import pytest
 import redis.asyncio as redis
 
@@ -92,3 +93,26 @@ async def test_what_work_returns_and_raises_gets_to_whoever_sees_it_through() ->
     assert await see_through(work(False)) == "done"
     with pytest.raises(ValueError, match="it failed"):
         await see_through(work(True))
+
+
+async def test_a_cancelled_scope_does_not_keep_the_process_busy_until_the_work_is_done() -> None:
+    ended, cancelled = asyncio.Event(), []
+
+    async def work() -> None:
+        await asyncio.sleep(0.1)
+        ended.set()
+
+    async def wait() -> None:
+        try:
+            await see_through(work())
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            cancelled.append(task.cancelling())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await asyncio.sleep(0.01)
+        group.cancel_scope.cancel()
+    assert ended.is_set()
+    assert cancelled[0] <= 2  # not once in each round of the loop

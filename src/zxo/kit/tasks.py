@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
 
+import anyio
+
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 0.1
@@ -37,7 +39,9 @@ async def see_through(work: Coroutine[Any, Any, T]) -> T:
     task, cancelled = asyncio.ensure_future(work), False
     while not task.done():
         try:
-            await asyncio.wait({task})
+            # The shield is for scopes of anyio: they cancel again in each round of the loop.
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({task})
         except asyncio.CancelledError:
             cancelled = True
     if cancelled:
