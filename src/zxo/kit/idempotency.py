@@ -5,9 +5,10 @@ An answer is kept unless trying again may help: 401, 429 and 5xx release the key
 when it has ended, and replayed in one piece; one that breaks off releases the key.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -17,6 +18,7 @@ from structlog import get_logger
 from zxo.kit.crypto import BlindIndex, Sealer
 from zxo.kit.db import Database, is_away
 from zxo.kit.errors import BadRequest, Conflict
+from zxo.kit.tasks import see_through
 
 log = get_logger(__name__)
 
@@ -130,9 +132,14 @@ async def answer_once(
 
 
 class _Watched(Response):
-    """A stream that passes on what comes as it comes, and tells `end` of the whole, or of None."""
+    """A stream that passes on what comes as it comes, and tells `end` of the whole, or of None.
 
-    def __init__(self, stream: Response, end: Callable[[bytes | None], Awaitable[None]]) -> None:
+    `end` is seen through: whoever asked may go away at that very moment.
+    """
+
+    def __init__(
+        self, stream: Response, end: Callable[[bytes | None], Coroutine[Any, Any, None]]
+    ) -> None:
         self.status_code, self.raw_headers = stream.status_code, stream.raw_headers
         self._stream, self._end = stream, end
         self._pieces: list[bytes] = []
@@ -149,7 +156,7 @@ class _Watched(Response):
             await self._stream(scope, receive, passed_on)
         finally:
             if not self._ended:  # it failed, or whoever asked has gone
-                await self._end(None)
+                await see_through(self._end(None))
 
     async def _take(self, message: Message) -> None:
         """What has ended is kept before the last of it goes out: who then asks again finds it."""
@@ -160,7 +167,7 @@ class _Watched(Response):
         if not message.get("more_body", False):
             self._ended = True
             fits = self._length <= LONGEST_STREAM
-            await self._end(b"".join(self._pieces) if fits else None)
+            await see_through(self._end(b"".join(self._pieces) if fits else None))
 
 
 async def _kept_answer(database: Database, sealer: Sealer, this: Attempt) -> Response | None:

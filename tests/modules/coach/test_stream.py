@@ -94,15 +94,18 @@ async def server(modelled: FastAPI) -> AsyncIterator[api.ASGIApp]:
 
 
 class Phone:
-    """A client of the ASGI application itself: hears each piece, and can go away."""
+    """A client of the ASGI application itself: hears each piece, and can go away.
 
-    def __init__(self, app: api.ASGIApp, person: Visitor) -> None:
-        self._app, self._token = app, person.token
+    It does by itself once it has heard `enough`.
+    """
+
+    def __init__(self, app: api.ASGIApp, person: Visitor, enough: bytes = b"\0") -> None:
+        self._app, self._token, self._enough = app, person.token, enough
         self.heard = b""
         self.gone = asyncio.Event()
         self._asked = False
 
-    async def ask(self, message: str) -> None:
+    async def ask(self, message: str, *headers: tuple[bytes, bytes]) -> None:
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -113,6 +116,7 @@ class Phone:
             "headers": [
                 (b"authorization", f"Bearer {self._token}".encode()),
                 (b"content-type", b"application/json"),
+                *headers,
             ],
             "client": ("127.0.0.1", 1),
         }
@@ -130,6 +134,8 @@ class Phone:
         body = message.get("body", b"")
         assert isinstance(body, bytes)
         self.heard += body
+        if self._enough in body:
+            self.gone.set()
 
 
 async def _until(question: object, seconds: float = 5) -> None:
@@ -186,6 +192,20 @@ async def test_a_key_replays_the_whole_stream(asker: Visitor, provider: FakeChat
     assert second.headers["idempotent-replayed"] == "true"
     assert second.headers["content-type"] == first.headers["content-type"]
     assert len(provider.asked) == 1
+
+
+async def test_a_key_is_not_held_by_whoever_hangs_up_at_the_last_word(
+    asker: Visitor, provider: FakeChat, server: api.ASGIApp, ctx: Context
+) -> None:
+    key = (b"idempotency-key", b"stream-1")
+    phone = Phone(server, asker, enough=b"event: done")
+    async with asyncio.timeout(5):
+        await phone.ask(ASK_A_MODEL, key)
+    assert b"event: done" in phone.heard
+    again = Phone(server, asker)
+    async with asyncio.timeout(5):
+        await again.ask(ASK_A_MODEL, key)
+    assert b"event: done" in again.heard  # not 409 for the next two minutes
 
 
 @pytest.mark.parametrize("people", [40])
