@@ -62,10 +62,15 @@ def decode_cursor(cursor: str | None, kind: type[T]) -> T | None:
         position = msgspec.json.decode(raw, type=kind)
     except (ValueError, msgspec.DecodeError):
         raise InvalidCursor from None
-    parts = position if isinstance(position, Iterable) else (position,)
-    if not all(map(_can_be_asked_for, parts)):
+    if not all(map(_can_be_asked_for, _parts(position))):
         raise InvalidCursor
     return position
+
+
+def _parts(position: object) -> Iterable[object]:
+    if isinstance(position, msgspec.Struct):
+        return msgspec.structs.astuple(position)
+    return position if isinstance(position, Iterable) else (position,)
 
 
 def _can_be_asked_for(part: object) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.factories import FrozenClock, Visitor, data, refusal
 from tests.modules.coach.conftest import COMMON, ask, told, used
+from zxo.kit.pages import encode_cursor
 
 
 async def listed(person: Visitor, **query: object) -> list[dict[str, object]]:
@@ -123,6 +124,15 @@ async def test_who_is_no_member_any_more_reads_and_deletes_what_was_said(
 )
 async def test_what_is_asked_for_has_a_form(member: Visitor, query: dict[str, object]) -> None:
     assert (await member.get("/ai/conversations", **query)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "last_seen", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "2025-12-01T09:00:00"]
+)
+async def test_a_made_up_cursor_is_refused(member: Visitor, last_seen: str) -> None:
+    cursor = encode_cursor((last_seen, "0" * 32))
+    answer = await member.get("/ai/conversations", cursor=cursor)
+    assert refusal(answer, 400) == "invalid_cursor"
 
 
 async def test_the_quota_of_a_day(member: Visitor) -> None:
