@@ -36,7 +36,7 @@ from tests.fakes.chat_completions import (
 )
 from tests.kit.captured import captured, lines
 from zxo.clients.chat_provider import ChatProvider
-from zxo.clients.models import AnswerCut, Models
+from zxo.clients.models import AnswerCut, Models, NoModelAnswers
 
 __all__ = ["fakes", "first", "made", "second"]
 
@@ -240,3 +240,45 @@ async def test_a_provider_shows_no_key() -> None:
     provider = ChatProvider("deepseek", "https://models.test", KEY, "m")
     assert KEY not in f"{provider!r} {vars(provider)!r} {provider._http.headers!r}"
     await provider.close()
+
+
+async def test_what_goes_on_when_the_process_stops_is_broken_off_in_time(
+    made: Made, first: FakeChat
+) -> None:
+    first.otherwise = hangs("深")
+    models = made()
+    hearing = asyncio.create_task(heard_until_cut(models))
+    left = calls("first", "left")
+    await until(lambda: first.open_now)
+    began = time.monotonic()
+    models.stop_within(0.2)
+    async with asyncio.timeout(5):
+        assert await hearing == ["深"]
+    assert 0.1 < time.monotonic() - began < 2
+    assert calls("first", "left") == left + 1
+
+
+async def test_what_has_not_begun_when_the_process_stops_is_given_up_in_time(
+    made: Made, first: FakeChat, second: FakeChat
+) -> None:
+    first.otherwise = Reply([START, HANG])
+    models = made()
+    asking = asyncio.create_task(told(models))
+    await until(lambda: first.open_now)
+    models.stop_within(0.2)
+    async with asyncio.timeout(5):
+        with pytest.raises(NoModelAnswers):
+            await asking
+    assert second.asked == []
+    with pytest.raises(NoModelAnswers):
+        await told(models)
+    assert len(first.asked) == 1
+
+
+async def test_what_ends_in_time_is_heard_whole_while_the_process_stops(
+    made: Made, first: FakeChat
+) -> None:
+    first.otherwise = says("深", "呼", "吸", between=0.1)
+    models = made()
+    models.stop_within(3)
+    assert await told(models) == ("first", "深呼吸")

@@ -1,9 +1,11 @@
 """Language models: an ordered list of providers, of which the first that answers is heard."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Literal, Protocol
+from weakref import WeakSet
 
 from structlog import get_logger
 
@@ -89,8 +91,18 @@ class ModelAnswer:
         self._call, self._until = call, until
         self._line = AsyncExitStack()
         self._chunks: AsyncGenerator[Chunk, None]
+        self._waiting: asyncio.Timeout | None = None
+        self._stops = False
         self._first = ""
         self._over = False
+
+    def stop_at(self, until: float) -> None:
+        """Break off what has not ended by then."""
+        if until >= self._until:
+            return
+        self._until, self._stops = until, True
+        if self._waiting and (self._waiting.when() or until) >= until:
+            self._waiting.reschedule(until)
 
     def __aiter__(self) -> "ModelAnswer":
         return self
@@ -117,7 +129,7 @@ class ModelAnswer:
         until = min(_now() + patience, self._until)
         async with AsyncExitStack() as line:
             try:
-                async with asyncio.timeout_at(until) as limit:
+                async with self._limited(until) as limit:
                     self._chunks = await line.enter_async_context(answer)
                     self._first = await self._text(limit, patience)
             except TimeoutError:
@@ -142,12 +154,23 @@ class ModelAnswer:
             # Whoever reads was away for so long: not the provider's fault.
             raise self._cut("slow", "unknown", "read slowly")
         try:
-            async with asyncio.timeout_at(until) as limit:
+            async with self._limited(until) as limit:
                 return await self._text(limit)
         except (ProviderFailed, TimeoutError) as error:
             if self.finish_reason:  # the text is whole
                 return ""
+            if self._stops and isinstance(error, TimeoutError):
+                raise self._cut("left", "unknown", "the process stops") from None
             raise self._cut("cut", "badly", str(error) or "total time-out") from None
+
+    @asynccontextmanager
+    async def _limited(self, until: float) -> AsyncIterator[asyncio.Timeout]:
+        async with asyncio.timeout_at(until) as limit:
+            self._waiting = limit
+            try:
+                yield limit
+            finally:
+                self._waiting = None
 
     def _cut(self, reason: Reason, how: Literal["badly", "unknown"], why: str) -> AnswerCut:
         self._over = True
@@ -181,12 +204,20 @@ class Models:
     ) -> None:
         self._providers = [(provider, breaker()) for provider in providers]
         self._first_token, self._total = first_token, total
+        self._stops_at = math.inf
+        self._underway = WeakSet[ModelAnswer]()
         for provider in providers:
             metrics.model_breaker_open.labels(provider.name).set(0)
 
     @property
     def configured(self) -> bool:
         return bool(self._providers)
+
+    def stop_within(self, seconds: float) -> None:
+        """Break off the answers that have not ended by then, and those that begin meanwhile."""
+        self._stops_at = _now() + seconds
+        for answer in self._underway:
+            answer.stop_at(self._stops_at)
 
     async def close(self) -> None:
         for provider, _ in self._providers:
@@ -209,12 +240,14 @@ class Models:
     async def _begun(self, messages: Sequence[Message], max_tokens: int) -> ModelAnswer:
         until = _now() + self._total
         for provider, breaker in self._providers:
-            ticket = breaker.enter() if _now() < until else None
+            ticket = breaker.enter() if _now() < min(until, self._stops_at) else None
             if ticket is None:
                 metrics.model_calls.labels(provider.name, "rested").inc()
                 continue
             call = _Call(provider, breaker, ticket)
             answer = ModelAnswer(provider, call, until)
+            answer.stop_at(self._stops_at)
+            self._underway.add(answer)
             if await self._begins(answer, call, provider.ask(messages, max_tokens)):
                 return answer
         raise NoModelAnswers

@@ -29,6 +29,7 @@ from tests.modules.coach.conftest import (
 )
 from zxo import api
 from zxo.context import Context
+from zxo.modules.coach import handlers, rules
 
 
 async def stream(person: Visitor, message: str = ASK_A_MODEL, **body: object) -> httpx.Response:
@@ -181,6 +182,30 @@ async def test_whoever_hangs_up_before_the_first_piece_leaves_nothing_but_a_mess
     assert await used(asker) == (1, 0)
     assert await ctx.db.fetchval("SELECT count(*) FROM conversations") == 0
     assert await ctx.db.fetchval("SELECT count(*) FROM ai_conversations") == 0
+
+
+async def test_a_long_answer_is_settled_before_the_process_stops(
+    asker: Visitor,
+    provider: FakeChat,
+    server: api.ASGIApp,
+    modelled: FastAPI,
+    ctx: Context,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "STOP_SECONDS", 0.1)
+    provider.otherwise = Reply([START, piece("先别急，"), HANG])
+    phone = Phone(server, asker)
+    listening = asyncio.create_task(phone.ask(ASK_A_MODEL))
+    async with handlers.prepared(modelled.state.context):
+        await _until(lambda: "先别急".encode() in phone.heard)
+    async with asyncio.timeout(5):
+        await listening
+    (_, delta), (last, error) = events_of(phone.heard.decode())
+    assert (delta["text"], last, error["errorCode"]) == ("先别急，", "error", "answer_broke_off")
+    row = await ctx.db.fetchrow("SELECT * FROM ai_conversations")
+    assert row is not None
+    assert (row["ai_response"], row["is_complete"]) == ("先别急，", False)
+    assert await used(asker) == (1, row["tokens_used"])
 
 
 async def test_a_key_replays_the_whole_stream(asker: Visitor, provider: FakeChat) -> None:

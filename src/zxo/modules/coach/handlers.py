@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from zxo.context import Context
-from zxo.modules.coach import prompt
+from zxo.modules.coach import prompt, rules
 from zxo.modules.coach.upkeep import settle_given_up
 
 
@@ -15,7 +15,11 @@ async def give_up(ctx: Context) -> None:
 
 
 @asynccontextmanager
-async def prepared(_: Context) -> AsyncIterator[None]:
-    """The first count of tokens loads its tables, half a second that no request should wait."""
+async def prepared(ctx: Context) -> AsyncIterator[None]:
+    """The first count of tokens loads its tables, half a second that no request should wait.
+
+    Ends when the process is told to stop: long answers are broken off in time to be settled.
+    """
     await asyncio.to_thread(prompt.count_tokens, "")
     yield
+    ctx.models.stop_within(rules.STOP_SECONDS)

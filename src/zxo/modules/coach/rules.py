@@ -26,6 +26,9 @@ PATTERN_DAYS = 7
 # Beyond what any answer may take: whoever was giving it is gone.
 LEASE_MARGIN = timedelta(seconds=30)
 
+# What is answered when the process is told to stop may go on so long: after 25 s it is killed.
+STOP_SECONDS = 20.0
+
 
 def title_of(message: str) -> str:
     """What a conversation is listed under: how its first message begins, on one line."""
