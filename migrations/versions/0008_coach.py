@@ -22,10 +22,12 @@ def upgrade() -> None:
             lease uuid,
             leased_at timestamptz,
             reserved_on date,
-            reserved_tokens integer NOT NULL DEFAULT 0 CHECK (reserved_tokens >= 0)
+            reserved_tokens integer NOT NULL DEFAULT 0 CHECK (reserved_tokens >= 0),
+            is_deleted boolean NOT NULL DEFAULT false
         );
         COMMENT ON COLUMN conversations.messages IS 'questions that were answered';
         COMMENT ON COLUMN conversations.lease IS 'the answer that is being given, of which there is one at a time';
+        COMMENT ON COLUMN conversations.is_deleted IS 'by its owner, while an answer is being given: the row goes with the lease';
         CREATE INDEX idx_conversations_user ON conversations (user_id, last_message_at, id);
         CREATE INDEX idx_conversations_leased ON conversations (leased_at) WHERE lease IS NOT NULL;
 

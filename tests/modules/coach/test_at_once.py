@@ -10,6 +10,7 @@ from tests.fakes.chat_completions import HANG, START, USAGE, FakeChat, Reply, sa
 from tests.modules.coach.conftest import ASK_A_MODEL, COMMON, ask, opened, told, used
 from zxo.context import Context
 from zxo.modules.coach import handlers, service
+from zxo.modules.coach.schemas import shown
 
 
 async def test_of_fifty_requests_with_one_message_left_one_reaches_the_provider(
@@ -109,6 +110,43 @@ async def test_a_conversation_that_is_deleted_while_it_is_answered_is_not_kept(
     assert await used(asker) == (2, 2 * sum(USAGE))  # which was spent all the same
 
 
+async def test_a_conversation_can_be_deleted_while_it_gets_its_first_answer(
+    asker: Visitor, provider: FakeChat, ctx: Context
+) -> None:
+    provider.otherwise = says("好的。", after=0.3)
+    underway = asyncio.create_task(ask(asker))
+    while not provider.asked:
+        await asyncio.sleep(0.005)
+    conversation_id = await ctx.db.fetchval("SELECT id FROM conversations")
+    data(await asker.delete(f"/ai/conversations/{shown(conversation_id)}"))
+    gone = await asker.get("/ai/conversations", conversationId=shown(conversation_id))
+    assert refusal(gone, 404) == "conversation_not_found"
+    assert (await underway)["messageIndex"] is None
+    assert await ctx.db.fetchval("SELECT count(*) FROM conversations") == 0
+    assert await ctx.db.fetchval("SELECT count(*) FROM ai_conversations") == 0
+    assert await used(asker) == (1, sum(USAGE))
+
+
+async def test_nobody_goes_on_with_a_conversation_that_is_deleted_while_it_is_answered(
+    asker: Visitor, provider: FakeChat, ctx: Context
+) -> None:
+    where = (await ask(asker))["conversationId"]
+    provider.otherwise = says("好的。", after=0.3)
+    underway = asyncio.create_task(ask(asker, conversationId=where))
+    while len(provider.asked) < 2:
+        await asyncio.sleep(0.005)
+    data(await asker.delete(f"/ai/conversations/{where}"))
+    assert data(await asker.get("/ai/conversations"))["conversations"] == []
+    for path in ("/ai/chat", "/ai/chat/stream"):
+        more = await asker.post(path, message=ASK_A_MODEL, conversationId=where)
+        assert refusal(more, 404) == "conversation_not_found"
+    again = await asker.delete(f"/ai/conversations/{where}")
+    assert refusal(again, 404) == "conversation_not_found"
+    assert (await ask(asker, "我不想活了", conversationId=where))["conversationId"] != where
+    await underway
+    assert await ctx.db.fetchval("SELECT count(*) FROM conversations") == 1
+
+
 async def abandon(ctx: Context, person: Visitor, where: str | None = None) -> None:
     """Begin an answer, and die."""
     conversation_id = None
@@ -161,6 +199,33 @@ async def test_an_answer_that_comes_after_it_was_given_up_is_charged_and_not_kep
     assert turn.index is None
     assert await used(asker) == (2, 2 * sum(USAGE))
     assert len(await told(asker, where)) == 2
+
+
+async def test_what_a_killed_process_had_reserved_is_given_back_though_the_talk_was_deleted(
+    asker: Visitor, modelled: FastAPI, clock: FrozenClock, ctx: Context
+) -> None:
+    where = (await ask(asker))["conversationId"]
+    await abandon(modelled.state.context, asker, where)
+    data(await asker.delete(f"/ai/conversations/{where}"))
+    clock.advance(seconds=91)
+    await handlers.give_up(ctx)
+    assert await used(asker) == (2, sum(USAGE))
+    assert await ctx.db.fetchval("SELECT count(*) FROM conversations") == 0
+
+
+async def test_what_was_given_up_is_not_given_back_again_by_the_answer_that_comes_after_all(
+    asker: Visitor, modelled: FastAPI, clock: FrozenClock, ctx: Context
+) -> None:
+    await ask(asker)
+    late: Context = modelled.state.context
+    turn = await service.begin(late, asker.user["id"], ASK_A_MODEL, None)
+    clock.advance(seconds=91)
+    await handlers.give_up(ctx)
+    async with service.settled(late, turn):
+        async for _ in service.pieces(late, turn):
+            pass
+    assert turn.index is None
+    assert await used(asker) == (2, 2 * sum(USAGE))
 
 
 async def test_a_cancelled_request_is_settled(

@@ -18,7 +18,9 @@ from zxo.modules.coach.models import (
 )
 
 HELD = "id, user_id, lease, leased_at, reserved_on, reserved_tokens"
-LOCK = f"SELECT {HELD} FROM conversations WHERE id = $1 AND user_id = $2 FOR UPDATE"
+LOCK = f"""
+SELECT {HELD} FROM conversations WHERE id = $1 AND user_id = $2 AND NOT is_deleted FOR UPDATE
+"""
 
 # Counts a message and reserves its tokens, where the day has both left. The row is locked by the
 # first who asks; the others see what it has left.
@@ -61,7 +63,7 @@ appended AS (
 APPENDED = """
 appended AS (
     UPDATE conversations SET messages = messages + 1, last_message_at = $8
-    FROM counted WHERE id = $6 AND user_id = $1 AND $7::text IS NOT NULL
+    FROM counted WHERE id = $6 AND user_id = $1 AND NOT is_deleted AND $7::text IS NOT NULL
     RETURNING messages
 )
 """
@@ -94,29 +96,29 @@ CHARGE = """
 UPDATE ai_usage SET tokens = greatest(0, tokens + $3) WHERE user_id = $1 AND usage_date = $2
 """
 
-# Only by whoever holds the lease. Where nobody does any more, either the conversation was deleted
-# or the lease given up, and then what it reserved is given back already.
+# Only by whoever holds the lease. Where nobody does any more it was given up, and what it reserved
+# is given back already.
 SETTLE = """
 WITH released AS (
     UPDATE conversations
     SET lease = NULL, leased_at = NULL, reserved_on = NULL, reserved_tokens = 0,
-        messages = messages + CASE WHEN $7 THEN 1 ELSE 0 END,
+        messages = messages + CASE WHEN $7 AND NOT is_deleted THEN 1 ELSE 0 END,
         last_message_at = CASE WHEN $7 THEN $8 ELSE last_message_at END
     WHERE id = $1 AND lease = $2
-    RETURNING messages
+    RETURNING messages, $7 AND NOT is_deleted AS is_kept
 ), kept AS (
     INSERT INTO ai_conversations (user_id, conversation_id, message_index, user_message,
                                   ai_response, tokens_used, response_time_ms, created_at, source,
                                   is_complete)
-    SELECT $3, $1, messages, $9, $10, $6, $11, $12, $13, $14 FROM released WHERE $7
+    SELECT $3, $1, messages, $9, $10, $6, $11, $12, $13, $14 FROM released
+    WHERE is_kept
 ), charged AS (
     UPDATE ai_usage SET tokens = greatest(0, tokens + $6 - CASE
         WHEN EXISTS (SELECT FROM released) THEN $5
-        WHEN EXISTS (SELECT FROM conversations WHERE id = $1) THEN 0
-        ELSE $5 END)
+        ELSE 0 END)
     WHERE user_id = $3 AND usage_date = $4
 )
-SELECT messages FROM released
+SELECT messages FROM released WHERE is_kept
 """
 
 FREE = """
@@ -144,7 +146,9 @@ WHERE user_id = $1 AND messages > 0
 ORDER BY last_message_at DESC, id DESC LIMIT $4
 """
 
-DELETE = "DELETE FROM conversations WHERE id = $1 AND user_id = $2 AND messages > 0 RETURNING id"
+DELETE = "DELETE FROM conversations WHERE id = $1"
+# The lease stays: it says what is still to be settled, or given back.
+HIDE = "UPDATE conversations SET is_deleted = true, title = '', messages = 0 WHERE id = $1"
 DELETE_EXCHANGES = "DELETE FROM ai_conversations WHERE conversation_id = $1 AND user_id = $2"
 
 # An answer that is being settled at this moment is not given up.
@@ -236,7 +240,7 @@ async def settle(
 ) -> int | None:
     """End the lease and charge what was used; keep what was said, if anything was.
 
-    The index of what was kept; None where the conversation was deleted, or the lease given up.
+    The index of what was kept; None also where the conversation was deleted, or the lease given up.
     """
     index: int | None = await connection.fetchval(
         SETTLE,
@@ -279,9 +283,14 @@ async def page(
 
 
 async def delete(connection: Connection, conversation_id: UUID, user_id: int) -> bool:
-    """The conversation and all that was said; False where the user has none."""
-    if await connection.fetchval(DELETE, conversation_id, user_id) is None:
+    """The conversation and all that was said; False where the user has none.
+
+    While an answer is being given, the row of the conversation stays, and is nobody's any more.
+    """
+    held = await lock(connection, conversation_id, user_id)
+    if held is None:
         return False
+    await connection.execute(HIDE if held.lease else DELETE, conversation_id)
     await connection.execute(DELETE_EXCHANGES, conversation_id, user_id)
     return True
 

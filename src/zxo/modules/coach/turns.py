@@ -223,7 +223,7 @@ async def _settle(ctx: Context, turn: Turn, lease: Lease) -> None:
         turn.index = await repository.settle(
             connection, lease, exchange, turn.tokens, ctx.clock.now()
         )
-        if not exchange.answer:
+        if turn.index is None:
             await repository.drop_empty(connection, lease.conversation_id)
 
 
