@@ -2,13 +2,17 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import pytest
 from fastapi import FastAPI
 
 from tests.factories import FrozenClock, Visitor, data, refusal
 from tests.fakes.chat_completions import HANG, START, USAGE, FakeChat, Reply, says
 from tests.modules.coach.conftest import ASK_A_MODEL, COMMON, ask, opened, told, used
 from zxo.context import Context
+from zxo.kit.db import open_pool
 from zxo.modules.coach import handlers, service
 from zxo.modules.coach.schemas import shown
 
@@ -242,3 +246,35 @@ async def test_a_cancelled_request_is_settled(
     assert asking.cancelled()
     assert await used(asker) == (1, 0)
     assert await ctx.db.fetchval("SELECT count(*) FROM conversations") == 0
+
+
+@asynccontextmanager
+async def database_away(own: Context) -> AsyncIterator[None]:
+    """Nobody answers at the address of the database."""
+    there = own.db.primary
+    own.db.primary = await open_pool("postgresql://zxo@127.0.0.1:1/zxo")
+    try:
+        yield
+    finally:
+        await own.db.primary.close()
+        own.db.primary = there
+
+
+@pytest.mark.parametrize("path", ["/ai/chat", "/ai/chat/stream"])
+async def test_an_answer_is_told_also_where_the_database_has_gone_away_meanwhile(
+    asker: Visitor, provider: FakeChat, modelled: FastAPI, clock: FrozenClock, path: str
+) -> None:
+    provider.otherwise = says("好的。", after=0.3)
+    own: Context = modelled.state.context
+    underway = asyncio.create_task(asker.post(path, message=ASK_A_MODEL))
+    while not provider.asked:
+        await asyncio.sleep(0.005)
+    async with database_away(own):
+        answer = await underway
+    assert answer.status_code == 200
+    assert "好的。" in answer.text
+    assert '"messageIndex":null' in answer.text
+    assert "error" not in answer.text
+    clock.advance(seconds=91)
+    await handlers.give_up(own)
+    assert await used(asker) == (1, 0)

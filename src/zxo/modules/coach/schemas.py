@@ -52,8 +52,9 @@ class SourceReply(Reply, frozen=True):
 
 
 class ChatReply(Reply, frozen=True):
-    """`message_index` is null where the conversation was deleted while the answer was given.
+    """`message_index` is null where the answer was not kept.
 
+    The conversation was deleted while it was given, or the database had gone away.
     `sources`: on what the built-in coach rests; a model names none.
     """
 

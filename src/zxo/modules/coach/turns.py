@@ -5,8 +5,8 @@ was not used is given back afterwards, or by `upkeep` where whoever was answerin
 """
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -207,7 +207,10 @@ async def _used_up(
 
 @asynccontextmanager
 async def settled(ctx: Context, turn: Turn) -> AsyncIterator[None]:
-    """Around the answer: keep what was said of it, and settle what it cost, however it ends."""
+    """Around the answer: keep what was said of it, and settle what it cost, however it ends.
+
+    Where the database has gone away meanwhile, the lease is given up in the end.
+    """
     try:
         yield
     finally:
@@ -219,27 +222,34 @@ async def settled(ctx: Context, turn: Turn) -> AsyncIterator[None]:
 
 async def _settle(ctx: Context, turn: Turn, lease: Lease) -> None:
     exchange = turn.exchange(turn.text)
-    async with ctx.db.connection() as connection:
-        turn.index = await repository.settle(
-            connection, lease, exchange, turn.tokens, ctx.clock.now()
-        )
-        if turn.index is None:
-            await repository.drop_empty(connection, lease.conversation_id)
-
-
-async def _keep_uncounted(ctx: Context, turn: Turn) -> None:
-    """Where it cannot be kept, it is said all the same."""
-    try:
+    with _said_all_the_same():
         async with ctx.db.connection() as connection:
-            turn.index = await _add_uncounted(connection, turn)
-            if turn.index is None:  # there is none of this id, or it is somebody else's
-                turn.conversation_id, turn.is_new = uuid4(), True
-                turn.index = await _add_uncounted(connection, turn)
+            turn.index = await repository.settle(
+                connection, lease, exchange, turn.tokens, ctx.clock.now()
+            )
+            if turn.index is None:
+                await repository.drop_empty(connection, lease.conversation_id)
+
+
+@contextmanager
+def _said_all_the_same() -> Iterator[None]:
+    """An answer that cannot be kept is logged, and not lost for that."""
+    try:
+        yield
     except Exception as error:
         # The account may have been erased since.
         if not (is_away(error) or isinstance(error, ForeignKeyViolationError)):
             raise
         log.warning("answer_not_kept", reason=type(error).__name__)
+
+
+async def _keep_uncounted(ctx: Context, turn: Turn) -> None:
+    with _said_all_the_same():
+        async with ctx.db.connection() as connection:
+            turn.index = await _add_uncounted(connection, turn)
+            if turn.index is None:  # there is none of this id, or it is somebody else's
+                turn.conversation_id, turn.is_new = uuid4(), True
+                turn.index = await _add_uncounted(connection, turn)
 
 
 async def _add_uncounted(connection: Connection, turn: Turn) -> int | None:
