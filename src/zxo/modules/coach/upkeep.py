@@ -12,7 +12,8 @@ async def settle_given_up(ctx: Context) -> int:
     now = ctx.clock.now()
     async with ctx.db.transaction() as connection:
         found = await repository.given_up(connection, now - lease_time(ctx), AT_ONCE)
-        for held in found:
+        # In one order: another process may be giving up others of the same people.
+        for held in sorted(found, key=lambda held: (held.user_id, str(held.reserved_on))):
             await give_back(connection, held)
             await repository.free(connection, held.id)
             await repository.drop_empty(connection, held.id)
