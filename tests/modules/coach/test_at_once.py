@@ -10,6 +10,7 @@ from tests.fakes.chat_completions import HANG, START, USAGE, FakeChat, Reply, sa
 from tests.modules.coach.conftest import ASK_A_MODEL, COMMON, ask, opened, told, used
 from zxo.context import Context
 from zxo.modules.coach import service
+from zxo.modules.coach.prompt import count_tokens
 from zxo.modules.coach.schemas import shown
 
 
@@ -45,6 +46,20 @@ async def test_with_one_token_left_there_is_one_answer_more(
     assert await used(asker) == (2, 49_999 + 700)
     assert refusal(await asker.post("/ai/chat", message=ASK_A_MODEL), 429) == "ai_tokens_used_up"
     assert (await ask(asker, COMMON))["source"] == "builtin"  # which costs none
+
+
+async def test_a_day_goes_beyond_its_tokens_by_one_answer_also_where_a_provider_counts_more(
+    asker: Visitor, provider: FakeChat, modelled: FastAPI, ctx: Context
+) -> None:
+    provider.otherwise = says("好的。", usage=None)
+    await ask(asker)
+    most = modelled.state.context.settings.models.max_tokens
+    prompt = (await used(asker))[1] - count_tokens("好的。")
+    cost = prompt + prompt // 3, most
+    provider.otherwise = says("好的。", after=0.5, usage=cost)
+    await ctx.db.execute("UPDATE ai_usage SET tokens = $1", 50_000 - 12 * (prompt + most))
+    await asyncio.gather(*(asker.post("/ai/chat", message=ASK_A_MODEL) for _ in range(30)))
+    assert 50_000 <= (await used(asker))[1] <= 50_000 + sum(cost)
 
 
 async def test_vip_has_ten_thousand_tokens_and_the_next_day_has_new_ones(

@@ -30,6 +30,11 @@ LEASE_MARGIN = timedelta(seconds=30)
 STOP_SECONDS = 20.0
 
 
+def most_tokens(prompt: int, answer: int) -> int:
+    """What a provider may charge; `prompt` is our count, and its own may be a third higher."""
+    return prompt + math.ceil(prompt / 3) + answer
+
+
 def title_of(message: str) -> str:
     """What a conversation is listed under: how its first message begins, on one line."""
     line = " ".join(message.split())

@@ -113,7 +113,8 @@ async def _reserve(ctx: Context, connection: Connection, turn: Turn, user: User)
     """Keep an answer that is ready, or take the lease for one that is not."""
     if turn.ready is None:
         await _prepare(ctx, connection, turn, user)
-    cost = 0 if turn.ready else turn.prompt_tokens + ctx.settings.models.max_tokens
+    most = rules.most_tokens(turn.prompt_tokens, ctx.settings.models.max_tokens)
+    cost = 0 if turn.ready else most
     lease = turn.leased(user.today(turn.asked_at), cost)
     day = Allowance(rules.MESSAGES_A_DAY, rules.TOKENS_A_DAY[user.tier(turn.asked_at)])
     title = rules.title_of(turn.question)
