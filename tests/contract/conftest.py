@@ -97,7 +97,8 @@ def _something_of_everything(client: httpx.Client) -> dict[str, list[Any]]:
     codes = {"codeType": "vip", "durationDays": 30, "count": 20}
     batch = data(client.post("/admin/redeem-codes", json=codes), 201)["batch"]["id"]
     listed = data(client.get(f"/admin/redeem-codes/{batch}"))["codes"]
-    found = data(client.post("/admin/search/users", json={"text": "用户"}))["users"]
+    found = data(client.post("/admin/search/users", json={"text": "戒烟"}))["users"]
+    assert found
     return {
         "operator_id": [other["id"]],
         "batch_id": [batch],

@@ -16,10 +16,12 @@ async def give_up(ctx: Context) -> None:
 
 @asynccontextmanager
 async def prepared(ctx: Context) -> AsyncIterator[None]:
-    """The first count of tokens loads its tables, half a second that no request should wait.
+    """The first count of tokens loads its tables: half a second that no request should wait, and
+    64 MB for whom there is something to count only.
 
     Ends when the process is told to stop: long answers are broken off in time to be settled.
     """
-    await asyncio.to_thread(prompt.count_tokens, "")
+    if ctx.models.configured:
+        await asyncio.to_thread(prompt.count_tokens, "")
     yield
     ctx.models.stop_within(rules.STOP_SECONDS)
