@@ -199,7 +199,8 @@ async def test_the_pauses_grow_and_are_not_all_alike(
         slept.append(seconds)
 
     monkeypatch.setattr(chat_provider, "PAUSES", (0.25, 0.75))
-    monkeypatch.setattr(chat_provider.asyncio, "sleep", sleep)
+    # Only its own: with asyncio's, whatever else runs in this loop would not sleep either.
+    monkeypatch.setattr(chat_provider, "sleep", sleep)
     fake.otherwise = refuses(500)
     provider = ChatProvider("custom", fake.url, KEY, "m")
     for _ in range(10):

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import random
 import re
+from asyncio import sleep
 from collections.abc import AsyncGenerator, AsyncIterator, Container, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Literal, cast
@@ -105,7 +106,7 @@ class ChatProvider:
                 if failed.again is None:
                     raise
                 spread = random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-                await asyncio.sleep(max(failed.again, pause * spread))
+                await sleep(max(failed.again, pause * spread))
         return await self._post(messages, max_tokens)
 
     async def _post(self, messages: Sequence[Message], max_tokens: int) -> httpx.Response:
