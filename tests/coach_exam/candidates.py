@@ -7,7 +7,7 @@ from tests.coach_exam.reading import Question
 from zxo import settings
 from zxo.clients.models import AnswerCut, Message, Models, NoModelAnswers
 from zxo.context import language_models
-from zxo.modules.coach import builtin, prompt, safety
+from zxo.modules.coach import builtin, prompt
 from zxo.modules.coach.models import Person
 
 
@@ -17,8 +17,7 @@ class NobodyToAsk(Exception):
 
 def ask_built_in(question: str, person: Person) -> str:
     """What the product answers without any model."""
-    concern = safety.concern(question)
-    return safety.ANSWERS[concern] if concern else builtin.answer(question, person).text
+    return builtin.answer(question, person).text
 
 
 async def ask_model(models: Models, question: str, person: Person, most: int) -> str:
@@ -26,9 +25,8 @@ async def ask_model(models: Models, question: str, person: Person, most: int) ->
 
     Empty where none answers, and only a part where it breaks off: it scores what it scores.
     """
-    concern = safety.concern(question)
-    if concern:
-        return safety.ANSWERS[concern]
+    if fixed := builtin.fixed(question):
+        return fixed.text
     messages = [Message("system", prompt.system_message(person)), Message("user", question)]
     said: list[str] = []
     try:

@@ -26,7 +26,8 @@ class EventStream(EventSourceResponse):
     @classmethod
     async def of(cls, events: AsyncGenerator[bytes, None]) -> Self:
         """`events` yields BEGUN first: what has not begun cannot be closed. Raises what it does."""
-        assert await anext(events) == BEGUN
+        begun = await anext(events)
+        assert begun == BEGUN, "that comes first"
         return cls(events, headers=_HEADERS)
 
     async def stream_response(self, send: Send) -> None:

@@ -40,7 +40,7 @@ content_unchecked = Counter(
 
 # By what gave the answer, and whether it came to its end.
 coach_answers = Counter("coach_answers", "Answers of the coach", ["source", "outcome"])
-coach_tokens = Counter("coach_tokens", "Tokens charged for answers", ["source"])
+coach_tokens = Counter("coach_tokens", "Tokens charged for answers", ["provider"])
 
 rate_limited = Counter("rate_limited", "Requests refused, by limit", ["limit"])
 rate_limit_fallbacks = Counter(

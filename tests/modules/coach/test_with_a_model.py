@@ -201,7 +201,7 @@ async def test_use_is_seen_in_the_metrics(asker: Visitor) -> None:
 
     names = (
         'coach_answers_total{outcome="whole",source="model"}',
-        'coach_tokens_total{source="model"}',
+        'coach_tokens_total{provider="custom"}',
     )
     before = [await total(name) for name in names]
     await ask(asker)

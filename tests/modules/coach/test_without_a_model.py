@@ -54,6 +54,14 @@ async def test_it_knows_when_the_person_craves_most(member: Visitor, clock: Froz
     assert "20" in answer["response"]
 
 
+async def test_it_counts_the_cigarettes_as_the_statistics_do(member: Visitor) -> None:
+    data(await member.put("/users/me/settings", dailyAmount=17, quitAt="2025-11-01T00:00:00Z"))
+    data(await member.post("/check-in"))
+    avoided = data(await member.get("/users/me/stats"))["cigarettesAvoided"]
+    assert avoided == 17
+    assert f"少抽了 {avoided} 支" in (await ask(member, "我戒了多少天"))["response"]
+
+
 @pytest.mark.parametrize("path", ["/ai/chat", "/ai/chat/stream"])
 async def test_the_coach_is_for_members(alice: Visitor, path: str) -> None:
     assert refusal(await alice.post(path, message=COMMON), 403) == "ai_not_open"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from zxo.modules import evidence
-from zxo.modules.coach import safety
+from zxo.modules import checkins, evidence
+from zxo.modules.coach import rules, safety
 from zxo.modules.coach.matching import Match, Matcher
 from zxo.modules.coach.models import Person
 
@@ -19,9 +19,7 @@ _CLEAR, _CLEAR_LEAD = 0.15, 0.05
 _SURE, _SURE_LEAD = 0.3, 0.12
 
 _DAY = 24 * 60
-_MINUTES_A_CIGARETTE = 11  # the claim `life-per-cigarette`
 _FIGURE = re.compile(r"\{(\w+)\}")
-_TRIGGERS = {"stress": "压力", "social": "社交", "habit": "习惯", "other": "其他"}
 
 _NO_ANSWER = (
     "这个问题我没有把握，就不乱说了。\n"
@@ -52,8 +50,19 @@ class BuiltInAnswer(msgspec.Struct, frozen=True):
 
 def answer(question: str, person: Person) -> BuiltInAnswer:
     """What the evidence file says to `question`; a word of danger gets its fixed answer first."""
-    if concern := safety.concern(question):
-        return BuiltInAnswer(safety.ANSWERS[concern], concern, True, safety.SOURCES[concern])
+    return fixed(question) or matched(question, person)
+
+
+def fixed(question: str) -> BuiltInAnswer | None:
+    """The answer to somebody in danger, to doses and to diagnoses; None: it may be answered."""
+    concern = safety.concern(question)
+    if concern is None:
+        return None
+    return BuiltInAnswer(safety.ANSWERS[concern], concern, True, safety.SOURCES[concern])
+
+
+def matched(question: str, person: Person) -> BuiltInAnswer:
+    """What the evidence file says to a question that has no fixed answer."""
     match = _MATCHER.best(question)
     if match is None or not _is_enough(match):
         return BuiltInAnswer(_NO_ANSWER, None, False, ("china-quitlines",))
@@ -93,6 +102,11 @@ def _figures(person: Person) -> Iterator[tuple[str, str]]:
     for name in ("smoking_years", "daily_amount"):
         if value := getattr(person, name):
             yield name, str(value)
+    if person.total_days and person.daily_amount:
+        # As the person's statistics say it.
+        avoided = checkins.cigarettes_avoided(person.total_days, person.daily_amount)
+        yield "avoided", str(avoided)
+        yield "life", _duration(checkins.extra_life_minutes(avoided))
     yield from _since_quitting(person)
     yield from _of_cravings(person)
 
@@ -107,10 +121,6 @@ def _since_quitting(person: Person) -> Iterator[tuple[str, str]]:
             yield "next_when", milestone.when
             yield "next_title", milestone.title
             break
-    if person.daily_amount:
-        avoided = person.quit_days * person.daily_amount
-        yield "avoided", str(avoided)
-        yield "life", _duration(avoided * _MINUTES_A_CIGARETTE)
 
 
 def _of_cravings(person: Person) -> Iterator[tuple[str, str]]:
@@ -121,8 +131,7 @@ def _of_cravings(person: Person) -> Iterator[tuple[str, str]]:
         yield "peak_hours", "、".join(map(str, person.peak_hours)) + " 点"
     if person.hour in person.peak_hours:
         yield "peak_now", str(person.hour)
-    told = [(_TRIGGERS[kind], often) for kind, often in person.triggers if kind in _TRIGGERS]
-    counted = [f"{kind} {often} 次" for kind, often in told if often]
+    counted = [f"{rules.TRIGGERS[kind]} {often} 次" for kind, often in person.triggers if often]
     if counted:
         yield "triggers", "、".join(counted)
 

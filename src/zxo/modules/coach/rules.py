@@ -22,6 +22,7 @@ LONGEST_MESSAGE = 2_000  # code points
 LONGEST_TITLE = 40
 MOST_HISTORY = 20  # questions with their answers; fewer where they are long
 PATTERN_DAYS = 7
+TRIGGERS: Mapping[str, str] = {"stress": "压力", "social": "社交", "habit": "习惯", "other": "其他"}
 
 # Beyond what any answer may take: whoever was giving it is gone.
 LEASE_MARGIN = timedelta(seconds=30)

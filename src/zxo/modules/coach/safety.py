@@ -13,6 +13,7 @@ from typing import Literal
 from zxo.kit.hanzi import plain, simplified
 
 Concern = Literal["crisis", "dosing", "diagnosis"]
+CRISIS: Concern = "crisis"
 
 ANSWERS: dict[Concern, str] = {
     "crisis": (

@@ -67,8 +67,7 @@ class ChatReply(Reply, frozen=True):
 
     @classmethod
     def of(cls, said: Said) -> Self:
-        where = shown(said.conversation_id), said.index
-        return cls(said.text, *where, said.source, _sources(said), LABEL)
+        return cls(said.text, *_beside_the_text(said))
 
 
 class DeltaReply(Reply, frozen=True):
@@ -89,13 +88,13 @@ class DoneReply(Reply, frozen=True):
 
     @classmethod
     def of(cls, said: Said) -> Self:
-        where = shown(said.conversation_id), said.index
-        return cls(*where, said.source, _sources(said), LABEL)
+        return cls(*_beside_the_text(said))
 
 
-def _sources(said: Said) -> list[SourceReply]:
+def _beside_the_text(said: Said) -> tuple[str, int | None, Source, list[SourceReply], str]:
     found = [evidence.SOURCES[one] for one in said.sources]
-    return [SourceReply(one.authority, one.title, one.year, one.url) for one in found]
+    sources = [SourceReply(one.authority, one.title, one.year, one.url) for one in found]
+    return shown(said.conversation_id), said.index, said.source, sources, LABEL
 
 
 class MessageReply(Reply, frozen=True):

@@ -76,7 +76,7 @@ async def _ask_model(ctx: Context, turn: Turn) -> AsyncGenerator[str, None]:
     """Raises NoModelAnswers before the first piece, AnswerCut after it."""
     most = ctx.settings.models.max_tokens
     async with ctx.models.answer(turn.messages, most) as answer:
-        turn.source = rules.MODEL
+        turn.source, turn.provider = rules.MODEL, answer.provider
         try:
             async for piece in answer:
                 yield piece

@@ -57,6 +57,7 @@ class Turn(msgspec.Struct):
     prompt_tokens: int = 0
     pieces: list[str] = []
     source: rules.Source = rules.BUILT_IN
+    provider: str = ""  # who was asked; nobody: empty
     tokens: int = 0
     is_complete: bool = False
     index: int | None = None
@@ -89,12 +90,12 @@ async def begin(ctx: Context, user_id: int, question: str, conversation_id: UUID
     """
     if not ctx.settings.models.enabled:
         raise CoachOff
-    concern = safety.concern(question)
+    fixed = builtin.fixed(question)
     where, is_new = conversation_id or uuid4(), conversation_id is None
     turn = Turn(user_id, question, where, is_new, ctx.clock.now(), time.perf_counter())
-    if concern:
-        turn.ready, turn.sources = safety.ANSWERS[concern], safety.SOURCES[concern]
-    if concern == "crisis":
+    if fixed:
+        turn.ready, turn.sources = fixed.text, fixed.sources
+    if fixed and fixed.entry == safety.CRISIS:
         await _keep_uncounted(ctx, turn)
         return turn
     user = await users.get(ctx, user_id)
@@ -163,7 +164,7 @@ def lease_time(ctx: Context) -> timedelta:
 async def _prepare(ctx: Context, connection: Connection, turn: Turn, user: User) -> None:
     """Find the answer that needs no model, or what a model is to be told."""
     person = await person_of(ctx, connection, user, turn.asked_at)
-    known = builtin.answer(turn.question, person)
+    known = builtin.matched(turn.question, person)
     turn.fallback, turn.sources = known.text, known.sources
     if known.confident or not ctx.models.configured:
         turn.ready = known.text
@@ -215,8 +216,9 @@ async def settled(ctx: Context, turn: Turn) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        metrics.coach_answers.labels(turn.source, "whole" if turn.is_complete else "part").inc()
-        metrics.coach_tokens.labels(turn.source).inc(turn.tokens)
+        outcome = "whole" if turn.is_complete else "part" if turn.pieces else "nothing"
+        metrics.coach_answers.labels(turn.source, outcome).inc()
+        metrics.coach_tokens.labels(turn.provider).inc(turn.tokens)
         if turn.lease is not None:
             await see_through(_settle(ctx, turn, turn.lease))
 

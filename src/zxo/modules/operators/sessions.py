@@ -135,7 +135,7 @@ async def change_password(ctx: Context, acting: Acting, old: str, new: str) -> N
         await _take_try(ctx, operator) and await passwords.matches(old, operator.password_hash)
     ):
         raise InvalidCredentials
-    changes = {"password_hash": await service.hash_of(new, operator.name)}
+    changes = {"password_hash": await passwords.hashed(new)}
     async with ctx.db.transaction() as connection:
         await _unchanged(connection, operator)
         await repository.forget_tries(connection, operator.id)
