@@ -138,10 +138,8 @@ class Settings(Section):
             WEB_PUSH_VAPID_KEY=self.web_push.key,
             SMS_ACCESS_KEY_SECRET=self.sms.key_secret,
         )
-        for section in (
-            *(self.limits, self.web_push, self.sms),
-            *(self.models, self.tokens, self.keys),
-        ):
+        apart = self.limits, self.web_push, self.sms, self.models, self.tokens, self.keys
+        for section in apart:
             section.refuse_unsafe()
         return self
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -141,14 +141,7 @@ class ModelSettings(Section):
     @property
     def known(self) -> dict[ProviderName, ProviderSettings]:
         """All providers, used or not."""
-        return {
-            "openai": self.openai,
-            "qwen": self.qwen,
-            "ernie": self.ernie,
-            "deepseek": self.deepseek,
-            "ollama": self.ollama,
-            "custom": self.custom,
-        }
+        return {name: getattr(self, name) for name in get_args(ProviderName)}
 
     @property
     def chosen(self) -> dict[ProviderName, ProviderSettings]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -94,14 +95,20 @@ async def test_one_answer_at_a_time_in_a_conversation(asker: Visitor, provider: 
     assert len(await told(asker, where)) == 4
 
 
-async def test_whoever_is_in_danger_does_not_wait_for_an_answer_that_is_underway(
-    asker: Visitor, provider: FakeChat
-) -> None:
+async def answering(asker: Visitor, provider: FakeChat) -> tuple[str, asyncio.Task[Any]]:
+    """A conversation whose second message has reached the provider, and its answer."""
     where = (await ask(asker))["conversationId"]
     provider.otherwise = says("好的。", after=0.3)
     underway = asyncio.create_task(ask(asker, conversationId=where))
     while len(provider.asked) < 2:
         await asyncio.sleep(0.005)
+    return where, underway
+
+
+async def test_whoever_is_in_danger_does_not_wait_for_an_answer_that_is_underway(
+    asker: Visitor, provider: FakeChat
+) -> None:
+    where, underway = await answering(asker, provider)
     answer = await ask(asker, "我不想活了", conversationId=where)
     assert "12356" in answer["response"]
     assert not underway.done()
@@ -113,11 +120,7 @@ async def test_whoever_is_in_danger_does_not_wait_for_an_answer_that_is_underway
 async def test_a_conversation_that_is_deleted_while_it_is_answered_is_not_kept(
     asker: Visitor, provider: FakeChat, ctx: Context
 ) -> None:
-    where = (await ask(asker))["conversationId"]
-    provider.otherwise = says("好的。", after=0.3)
-    underway = asyncio.create_task(ask(asker, conversationId=where))
-    while len(provider.asked) < 2:
-        await asyncio.sleep(0.005)
+    where, underway = await answering(asker, provider)
     data(await asker.delete(f"/ai/conversations/{where}"))
     answer = await underway
     assert answer["messageIndex"] is None
@@ -145,11 +148,7 @@ async def test_a_conversation_can_be_deleted_while_it_gets_its_first_answer(
 async def test_nobody_goes_on_with_a_conversation_that_is_deleted_while_it_is_answered(
     asker: Visitor, provider: FakeChat, ctx: Context
 ) -> None:
-    where = (await ask(asker))["conversationId"]
-    provider.otherwise = says("好的。", after=0.3)
-    underway = asyncio.create_task(ask(asker, conversationId=where))
-    while len(provider.asked) < 2:
-        await asyncio.sleep(0.005)
+    where, underway = await answering(asker, provider)
     data(await asker.delete(f"/ai/conversations/{where}"))
     assert data(await asker.get("/ai/conversations"))["conversations"] == []
     for path in ("/ai/chat", "/ai/chat/stream"):

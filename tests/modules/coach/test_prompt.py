@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zxo.modules.coach.models import Exchange, Person
@@ -61,6 +61,8 @@ def test_the_newest_exchanges_go_along_in_the_order_of_time() -> None:
     assert messages[-1].content == "问题"
 
 
+# The first count loads the tokenizer's tables.
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 300), max_size=8), st.integers(500, 3_000))
 def test_as_many_exchanges_go_along_as_fit_without_a_gap(lengths: list[int], budget: int) -> None:
     history = [said(len(lengths) - i, length) for i, length in enumerate(lengths)]
